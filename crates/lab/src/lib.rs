@@ -1,0 +1,3 @@
+//! One run: reset, actors, steps, outcome.
+
+pub mod record;

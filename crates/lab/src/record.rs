@@ -1,0 +1,183 @@
+//! What a run left: plain data that oracles judge and reports print. Nothing here does I/O.
+
+use std::collections::BTreeMap;
+
+use deadheat_explore::Actor;
+use serde::{Deserialize, Serialize};
+
+/// One finished (or stuck) run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The actors' names, by [`Actor`] index.
+    pub actors: Vec<String>,
+    /// The steps in the order they happened; the schedule is their actors.
+    pub steps: Vec<Step>,
+    /// What each actor was told, by [`Actor`] index, in the order it was told.
+    pub replies: Vec<Vec<Reply>>,
+    /// Final rows of every table that this run may have written; tables not named are as they were at the start.
+    pub tables: BTreeMap<String, Table>,
+    /// Invariants of the scenario, by name, as evaluated at the end (and, where asked, after commits).
+    pub invariants: Vec<Invariant>,
+    /// How the run ended.
+    pub end: End,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Every actor finished.
+    Finished,
+    /// No actor can move; what each waits for, in words.
+    Stuck(Vec<(Actor, String)>),
+    /// The explorer had no use for the rest (a redundant run).
+    Cut,
+}
+
+/// One step of one actor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Who moved.
+    pub actor: Actor,
+    /// The statements of the step, in order (one for most clients). Empty for a step that sent none.
+    pub statements: Vec<Statement>,
+    /// The gate the step was parked at: `postgres`, or `start` for an actor that sent no statement at all.
+    pub gate: String,
+    /// What kind of step it is.
+    pub kind: StepKind,
+    /// Number of the database session (connection) inside this run, counted from 1; 0 where there is none.
+    pub session: u32,
+    /// Whether the session was inside an explicit transaction of the client when the step began.
+    pub in_transaction: bool,
+    /// Isolation level the statement ran at (`read committed`, …), where known.
+    pub isolation: String,
+    /// The actors whose locks it had to wait for; empty if it did not wait.
+    pub blocked_by: Vec<Actor>,
+    /// The actors that waited and went on because of this step.
+    pub wakes: Vec<Actor>,
+    /// The error the database answered, if it did (the reply to a waiting step is noted on the waiting step).
+    pub error: Option<SqlError>,
+    /// Command tags of the reply (`UPDATE 1`, `SELECT 3`, …).
+    pub tags: Vec<String>,
+    /// First rows that were read (at most 20, cells cut at 200 characters), as text, with column names first.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Names of the columns of `rows`.
+    pub columns: Vec<String>,
+    /// Tables read and written as far as known, for explanations.
+    pub accesses: Vec<Access>,
+    /// Hash of the statements' fingerprints, for matching steps across runs.
+    pub fingerprint: u64,
+}
+
+/// What kind of step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// Statements were run (and, outside a transaction, committed if they wrote nothing).
+    Work,
+    /// The commit of a statement that ran outside a transaction: the end of its commit gap.
+    GapCommit,
+    /// The client's own COMMIT.
+    Commit,
+    /// The client's own ROLLBACK.
+    Rollback,
+    /// An actor ran from its start to its end without any statement.
+    Silent,
+}
+
+/// A statement as the client sent it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The text.
+    pub sql: String,
+    /// Its parameters in text form; `None` is NULL. Binary values of unknown type are shown as `\x…`.
+    pub params: Vec<Option<String>>,
+}
+
+/// One table that a step touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Name as in [`Record::tables`].
+    pub table: String,
+    /// Row, written `id=1`, when the step is known to touch only that row; otherwise `None` (a scan).
+    pub row: Option<String>,
+    /// Whether it was written (or locked for writing).
+    pub write: bool,
+}
+
+/// Rows of a table in text form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Column names.
+    pub columns: Vec<String>,
+    /// Rows in the order the server returned them; `None` is NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// An error of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlError {
+    /// SQLSTATE.
+    pub code: String,
+    /// Primary message.
+    pub message: String,
+}
+
+/// What an actor was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Answer to an HTTP request.
+    Http {
+        /// `POST /games/1/players`.
+        request: String,
+        /// Status code.
+        status: u16,
+        /// Headers that can matter (content-type, location, set-cookie), lower-case names.
+        headers: Vec<(String, String)>,
+        /// The body as text (lossy).
+        body: String,
+    },
+    /// The connection broke before an answer came.
+    NoAnswer {
+        /// `POST /games/1/players`.
+        request: String,
+        /// What happened.
+        error: String,
+    },
+    /// Exit of a command.
+    Command {
+        /// The command.
+        run: String,
+        /// Exit status; -signal when killed.
+        status: i32,
+        /// Standard output.
+        stdout: String,
+        /// Standard error.
+        stderr: String,
+    },
+    /// Result of one statement of a SQL actor.
+    Sql {
+        /// The statement as sent.
+        sql: String,
+        /// Column names and rows in text form.
+        table: Table,
+        /// Command tag.
+        tag: String,
+        /// The error, if it failed.
+        error: Option<SqlError>,
+    },
+}
+
+/// An invariant as evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invariant {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// The step after which it was broken, counted from 0; the number of steps when it was evaluated at the end.
+    pub at: usize,
+    /// What the query said when it did not return true (`false`, an error, …).
+    pub said: String,
+}
