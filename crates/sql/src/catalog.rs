@@ -59,6 +59,8 @@ pub struct Table {
     pub rules: bool,
     /// Whether row security is enabled on it.
     pub row_security: bool,
+    /// Oids of all its indexes (`pg_index.indexrelid`): a scan that finds nothing is counted on the index alone.
+    pub indexes: Vec<u32>,
     /// Oids of its direct parents (`pg_inherits`), of partitions too.
     pub parents: Vec<u32>,
     /// Whether it has exclusion constraints (`pg_constraint.contype` `x`).
@@ -81,6 +83,8 @@ pub struct Column {
     pub default: Option<String>,
     /// How its values come about.
     pub generated: Generated,
+    /// Whether its collation is nondeterministic (`pg_collation.collisdeterministic`): different texts can be equal.
+    pub loose: bool,
 }
 
 /// How the values of a column come about.
@@ -101,6 +105,7 @@ pub enum Generated {
 /// A primary key, unique constraint or unique index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // pg_index's own flags
 pub struct UniqueKey {
     /// Name of the index.
     pub name: String,
@@ -166,6 +171,8 @@ pub enum Action {
 pub struct Trigger {
     /// Its name.
     pub name: String,
+    /// Name of its function, with the schema: `public.audit`.
+    pub function: String,
     /// Fires on INSERT.
     pub insert: bool,
     /// Fires on UPDATE.
