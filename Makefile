@@ -1,0 +1,38 @@
+# make build, test, lint: everyday. demo: see it work. shops: a real shop to try it on. bench, soak: how fast, how steady.
+
+CARGO ?= cargo
+
+.PHONY: build demo test lint shops bench soak clean
+
+build:
+	$(CARGO) build --release --workspace
+
+demo:
+	tools/postgres
+	$(CARGO) build --release -p deadheat -p lobby-rust
+	tools/demo
+
+test:
+	tools/setup
+	$(CARGO) build --release -p lobby-rust
+	tools/test
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+shops:
+	tools/python examples/oscar/requirements.txt examples/oscar/.venv
+
+bench: build
+	tools/setup
+	tools/bench
+
+soak: build
+	tools/setup
+	tools/soak
+
+clean:
+	$(CARGO) clean
+	rm -rf .venv examples/oscar/.venv examples/lobby/node/node_modules examples/commands/node_modules
+	rm -rf .deadheat examples/oscar/shop/media
