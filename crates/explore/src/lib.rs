@@ -3,8 +3,30 @@
 //! The explorer is pure: it does no I/O, knows no SQL and reads no clock. It hands out [`Cursor`]s, one a run;
 //! whoever runs programs (the lab, or a model in a test) asks the cursor whom to move, tells it what the step
 //! turned out to be, and reports the finished [`Run`] back.
+//!
+//! ```text
+//!              next() ── Run(cursor) ──► choose(enabled) ─► move that actor ─► stepped(event) ─┐
+//!  Explorer                                   ▲                                                │
+//!              report(run) ◄── finish(end) ───┴────────────────────────────────────────────────┘
+//! ```
+//!
+//! Every algorithm is one file and implements [`Explorer`]: [`Exhaustive`] (one run for each trace, or all that
+//! a number of preemptions can reach), [`Random`] (samplers for what is too large). [`Cursor::order`] and
+//! [`Cursor::replay`] need no explorer. None of them depends on how many cursors are out at once, nor on the
+//! order in which runs are reported.
+
+mod actors;
+mod causality;
+mod cursor;
+mod exhaustive;
+mod plan;
+mod tree;
 
 use serde::{Deserialize, Serialize};
+
+pub use causality::trace_id;
+pub use cursor::{Cursor, End, Run};
+pub use exhaustive::{Config, Exhaustive};
 
 /// One of the things that run at the same time, by its position in the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,6 +37,15 @@ pub struct Actor(pub u16);
 pub trait Footprint: Clone + Send {
     /// Whether the two steps do not commute. Must be symmetric; if in doubt, `true`.
     fn conflicts(&self, other: &Self) -> bool;
+
+    /// Whether `later` can only ever run after a step such as this one: the release of a lock that keeps others
+    /// from being enabled at all, the message a receiver is waiting for. Such a pair is ordered but is no race;
+    /// an acquire is then paired with the acquire before it. Statements that block inside a database are
+    /// attempts ([`After::Waiting`]) instead, for which this stays `false`.
+    fn enables(&self, later: &Self) -> bool {
+        let _ = later;
+        false
+    }
 }
 
 /// Where a step left its actor.
@@ -43,4 +74,60 @@ pub struct Event<F> {
     pub waits_for: Vec<Actor>,
     /// Where the actor is now.
     pub after: After,
+}
+
+/// A search over schedules.
+///
+/// Drive it until it is done: ask [`next`](Explorer::next), run what it hands out, [`report`](Explorer::report).
+pub trait Explorer<F: Footprint> {
+    /// The next run to make, if one can be named before others are reported.
+    fn next(&mut self) -> Next<F>;
+
+    /// Takes back a finished run. Any order of arrival gives the same search.
+    fn report(&mut self, run: Run<F>);
+
+    /// How far the search is.
+    fn progress(&self) -> Progress;
+}
+
+/// What an [`Explorer`] wants.
+#[derive(Debug)]
+pub enum Next<F> {
+    /// Make this run and report it.
+    Run(Cursor<F>),
+    /// Runs under way have to be reported first.
+    Wait,
+    /// The search is over.
+    Done(Ending),
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Every trace was explored.
+    Exhausted,
+    /// Every trace that some schedule of at most this many preemptions reaches was explored; there may be others.
+    Bounded {
+        /// The bound.
+        preemptions: u32,
+    },
+    /// It gave up before it had seen everything; why, in words.
+    Stopped(String),
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Runs reported and worked up.
+    pub runs: u64,
+    /// Distinct traces among the runs that came to an end (finished or stuck).
+    pub traces: u64,
+    /// Runs that were cut because everything they could go on to was known.
+    pub blocked_runs: u64,
+    /// Estimate of the runs still to make: a branch that was not run yet is taken to be as large as the mean of
+    /// its siblings. Tends to be too low early on; `None` when there is nothing to estimate from.
+    pub runs_left: Option<u64>,
+    /// Preemptions of the schedules being tried now.
+    pub preemptions: u32,
 }

@@ -1,0 +1,259 @@
+//! Every trace, or every trace within a number of preemptions.
+//!
+//! # Without a bound: source-DPOR
+//!
+//! After each run, also one that was cut, its races are planned for: at the place of the earlier step a branch is
+//! added that begins with what did not depend on that step (Abdulla, Aronis, Jonsson, Sagonas: Source sets,
+//! JACM 2017). The racing step itself is not trusted to stay what it was, because a statement may touch other
+//! rows, or block, when it runs earlier. Branches that were there first are asleep in those added later, until a
+//! step that does not commute with theirs, or that wakes them.
+//!
+//! *Why it is enough that a branch was added earlier*, not explored earlier: a run is left out only in favour of
+//! one through an earlier branch of some node on its way. Order the runs of the finished tree by their branches'
+//! places, node by node: each step from a run that was left out to the one that stands for it goes strictly down,
+//! and the tree is finite, so that it ends at a run that was made. All that is asked of the timing is that an
+//! earlier branch's step is known when a later one is run, which is why a branch waits for those before it.
+//!
+//! # With a bound
+//!
+//! See [`Seen::conservative`]. Nobody sleeps: two schedules of one trace can differ in how many preemptions they
+//! leave for the rest.
+//!
+//! # Rounds
+//!
+//! Branches wait in order of the preemptions their schedule has, then of their age. A round takes the first ready
+//! ones of one number of preemptions, a fixed number at most; their reports are worked up in that order when all
+//! are there. So the search is the same however many labs there are. Under a bound no run has more preemptions
+//! than its round, so the first race found has the fewest; without one, a sleeping actor can force further
+//! switches within a run.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Policy;
+use crate::plan::Seen;
+use crate::tree::{NodeId, Tree};
+use crate::{Actor, Cursor, End, Ending, Explorer, Footprint, Next, Progress, Run};
+
+/// Runs in a round at most. Large enough to keep a few labs busy, small enough that later ones gain from what
+/// earlier ones found.
+const ROUND: usize = 32;
+
+/// What an exhaustive search may cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Explore only what schedules of at most so many preemptions reach.
+    pub preemptions: Option<u32>,
+    /// Stop after so many runs.
+    pub runs: Option<u64>,
+    /// Stop after so many runs that were cut because all they could go on to was known.
+    pub blocked_runs: Option<u64>,
+    /// Go on after so many runs that diverged or failed (whatever is below them stays unexplored, so that the
+    /// search can no longer end well).
+    pub lost_runs: u64,
+}
+
+/// See the [module's notes](self) on the algorithm.
+#[derive(Debug)]
+pub struct Exhaustive<F> {
+    config: Config,
+    tree: Tree<F>,
+    /// Branches still to be run, by preemptions and age.
+    queue: BTreeMap<(u32, u64), Place>,
+    /// Branches ever queued.
+    queued: u64,
+    /// The rest of the round, in order.
+    round: VecDeque<(u64, Place)>,
+    /// Runs of the round that were handed out, by index.
+    out: BTreeMap<u64, Place>,
+    /// Those of them that were reported. Invariant: worked up when the round is at its end.
+    reported: BTreeMap<u64, Run<F>>,
+    /// Index of the next run.
+    index: u64,
+    traces: BTreeSet<u64>,
+    progress: Progress,
+    /// Whether the bound kept a branch from being added.
+    bounded: bool,
+    /// The first run that was lost, in words.
+    lost: Option<String>,
+    lost_runs: u64,
+    ending: Option<Ending>,
+}
+
+/// Where a run is to begin something new; `None` for the very first.
+type Place = Option<(NodeId, usize)>;
+
+impl<F: Footprint> Exhaustive<F> {
+    /// A search that starts from nothing.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            tree: Tree::new(),
+            queue: BTreeMap::from([((0, 0), None)]),
+            queued: 1,
+            round: VecDeque::new(),
+            out: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            index: 0,
+            traces: BTreeSet::new(),
+            progress: Progress::default(),
+            bounded: false,
+            lost: None,
+            lost_runs: 0,
+            ending: None,
+        }
+    }
+
+    /// Fills the next round, or ends the search.
+    fn begin_round(&mut self) {
+        if self.queue.is_empty() {
+            self.ending = Some(self.finished());
+            return;
+        }
+        let left = self.config.runs.map_or(u64::MAX, |cap| cap.saturating_sub(self.index));
+        if left == 0 {
+            let open = self.queue.len();
+            self.stop(format!("the cap of {} runs is reached, with {open} branches still to run", self.index));
+            return;
+        }
+        let ready = |place: &Place| place.is_none_or(|(node, branch)| self.tree.is_ready(node, branch));
+        let ready = self.queue.iter().filter(|(_, place)| ready(place)).map(|(key, _)| *key);
+        let mut keys: Vec<(u32, u64)> = ready.take(ROUND.min(usize::try_from(left).unwrap_or(ROUND))).collect();
+        let Some(&(preemptions, _)) = keys.first() else {
+            // All that is left waits for branches whose runs were lost.
+            self.ending = Some(self.finished());
+            return;
+        };
+        keys.retain(|key| key.0 == preemptions);
+        self.progress.preemptions = preemptions;
+        for key in keys {
+            if let Some(place) = self.queue.remove(&key) {
+                self.round.push_back((self.index, place));
+                self.index += 1;
+            }
+        }
+    }
+
+    fn finished(&self) -> Ending {
+        match (&self.lost, self.config.preemptions) {
+            (Some(lost), _) => Ending::Stopped(format!("{lost}; what is below it was not explored")),
+            (None, Some(preemptions)) if self.bounded => Ending::Bounded { preemptions },
+            (None, _) => Ending::Exhausted,
+        }
+    }
+
+    fn stop(&mut self, why: String) {
+        self.ending.get_or_insert(Ending::Stopped(why));
+    }
+
+    fn cursor(&self, index: u64, place: Place) -> Cursor<F> {
+        let script = place.map_or_else(Vec::new, |(node, branch)| self.tree.script(node, branch));
+        let policy = match (self.config.preemptions, place) {
+            (Some(_), _) => Policy::Keep,
+            (None, None) => Policy::Awake(Vec::new()),
+            (None, Some((node, branch))) => Policy::Awake(self.tree.asleep(node, branch)),
+        };
+        Cursor::new(index, script, policy)
+    }
+
+    fn end_round(&mut self) {
+        let mut places = std::mem::take(&mut self.out);
+        for (index, run) in std::mem::take(&mut self.reported) {
+            if let Some(place) = places.remove(&index) {
+                self.work_up(place, run);
+            }
+        }
+        let left = (self.tree.size() - self.progress.runs as f64).max(self.queue.len() as f64);
+        self.progress.runs_left = Some(left.round() as u64);
+        if self.config.blocked_runs.is_some_and(|cap| self.progress.blocked_runs >= cap) && !self.queue.is_empty() {
+            self.stop(format!("{} runs were blocked, which is the cap", self.progress.blocked_runs));
+        }
+    }
+
+    fn work_up(&mut self, place: Place, run: Run<F>) {
+        self.progress.runs += 1;
+        let index = run.index;
+        let lost = match (run.diverged, run.end) {
+            (Some(at), _) => Some(format!("run {index} diverged at step {at}: it is not the same every time")),
+            (None, End::Failed) => Some(format!("run {index} failed")),
+            (None, End::Cut) if !run.blocked => Some(format!("run {index} was cut short by its driver")),
+            (None, _) => None,
+        };
+        if let Some(lost) = lost {
+            self.lost_runs += 1;
+            let lost = self.lost.get_or_insert(lost).clone();
+            if self.lost_runs > self.config.lost_runs {
+                self.stop(lost);
+            }
+            return;
+        }
+        if run.end == End::Cut {
+            self.progress.blocked_runs += 1;
+        }
+        let complete = run.end != End::Cut;
+        let moved = run.schedule();
+        let Some((node, branch)) = place.or_else(|| moved.first().map(|&a| (Tree::<F>::ROOT, self.tree.add(Tree::<F>::ROOT, a))))
+        else {
+            // Nobody ever moves: the empty trace.
+            self.traces.insert(0);
+            self.progress.traces = 1;
+            return;
+        };
+        let seen = Seen::grow(&mut self.tree, node, branch, run);
+        if complete {
+            self.traces.insert(seen.causality.id());
+            self.progress.traces = self.traces.len() as u64;
+        }
+        let wanted = match self.config.preemptions {
+            None => seen.reduced(&self.tree),
+            Some(_) => seen.conservative(&self.tree, &moved),
+        };
+        for (node, actor) in wanted {
+            self.want(node, actor);
+        }
+        self.tree.close(node, branch, &seen.path);
+    }
+
+    fn want(&mut self, node: NodeId, actor: Actor) {
+        let preemptions = self.tree.preemptions(node, actor);
+        if self.config.preemptions.is_some_and(|bound| preemptions > bound) {
+            self.bounded = true;
+            return;
+        }
+        let branch = self.tree.add(node, actor);
+        self.queue.insert((preemptions, self.queued), Some((node, branch)));
+        self.queued += 1;
+    }
+}
+
+impl<F: Footprint> Explorer<F> for Exhaustive<F> {
+    fn next(&mut self) -> Next<F> {
+        if self.round.is_empty() && self.out.is_empty() && self.ending.is_none() {
+            self.begin_round();
+        }
+        if let Some((index, place)) = self.round.pop_front() {
+            self.out.insert(index, place);
+            return Next::Run(self.cursor(index, place));
+        }
+        match &self.ending {
+            Some(ending) if self.out.is_empty() => Next::Done(ending.clone()),
+            _ => Next::Wait,
+        }
+    }
+
+    /// Runs of cursors that this explorer did not hand out are ignored.
+    fn report(&mut self, run: Run<F>) {
+        if self.out.contains_key(&run.index) {
+            self.reported.insert(run.index, run);
+        }
+        if self.round.is_empty() && !self.out.is_empty() && self.reported.len() == self.out.len() {
+            self.end_round();
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress
+    }
+}

@@ -1,0 +1,85 @@
+//! What a finished run says about the runs still to make: every race it shows is to be seen the other way round.
+
+use crate::Footprint;
+use crate::actors::Actors;
+use crate::causality::{Causality, Race};
+use crate::tree::{NodeId, Tree};
+use crate::{Actor, Run};
+
+/// A run worked up so far that its races can be planned for.
+pub(crate) struct Seen {
+    pub causality: Causality,
+    /// The run's way through the tree, node by node.
+    pub path: Vec<(NodeId, usize)>,
+    /// Who could move at each of those nodes.
+    pub enabled: Vec<Actors>,
+}
+
+impl Seen {
+    /// Hangs a run into the tree, below the branch it was made for.
+    pub(crate) fn grow<F: Footprint>(tree: &mut Tree<F>, node: NodeId, branch: usize, run: Run<F>) -> Self {
+        let causality = Causality::new(&run.events, &run.pending);
+        let steps = run.events.len();
+        let preempting: Vec<bool> = (0..steps).map(|at| run.preempts(at)).collect();
+        let goes_on = |at: usize| run.enabled.get(at + 1).is_some_and(|e| e.contains(run.events[at].actor));
+        let running: Vec<bool> = (0..steps).map(goes_on).collect();
+        let path = tree.grow(node, branch, run.events, &preempting, &running);
+        Self { causality, path, enabled: run.enabled }
+    }
+
+    /// The branches that source-DPOR with sleep sets wants: for each race one of the actors that can begin the
+    /// reversal, unless one of them is there already or asleep (and so explored elsewhere).
+    pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> Vec<(NodeId, Actor)> {
+        let asleep: Vec<Actors> =
+            tree.sleep_sets(&self.path).iter().map(|set| set.iter().map(|(actor, _)| *actor).collect()).collect();
+        let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
+        for &race in self.causality.races() {
+            let (node, _) = self.path[race.first];
+            let known = |actor: Actor| {
+                asleep[race.first].contains(actor)
+                    || tree.has_branch(node, actor)
+                    || wanted.contains(&(node, actor))
+            };
+            let initials = self.causality.initials(race);
+            if !initials.iter().any(|&actor| known(actor)) {
+                wanted.extend(self.beginning(race, &initials).map(|actor| (node, actor)));
+            }
+        }
+        wanted
+    }
+
+    /// The one to begin the reversal of a race; everybody, should footprints have been wrong about who can.
+    fn beginning(&self, race: Race, initials: &[Actor]) -> impl Iterator<Item = Actor> {
+        let enabled = &self.enabled[race.first];
+        let able = |actor: &Actor| enabled.contains(*actor);
+        let preferred = initials.iter().copied().find(|&actor| actor == race.actor);
+        let one = preferred.filter(able).or_else(|| initials.iter().copied().find(able));
+        let all = enabled.iter().filter(|_| one.is_none()).collect::<Vec<_>>();
+        one.into_iter().chain(all)
+    }
+
+    /// The branches that a search under a bound on preemptions wants: the later actor of each race, both right
+    /// before the earlier step and where that step's actor was last switched to. There a switch costs no
+    /// preemption more, and the reduction may have dropped the only cheap schedule of a trace (Coons,
+    /// Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013). Where it cannot move, everybody else.
+    pub(crate) fn conservative<F: Footprint>(&self, tree: &Tree<F>, moved: &[Actor]) -> Vec<(NodeId, Actor)> {
+        let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
+        for race in self.causality.races() {
+            let mut start = race.first;
+            while start > 0 && moved[start - 1] == moved[race.first] {
+                start -= 1;
+            }
+            for at in [race.first, start] {
+                let (node, _) = self.path[at];
+                let able = self.enabled[at].contains(race.actor);
+                let actors = self.enabled[at].iter().filter(|&actor| !able || actor == race.actor);
+                for actor in actors {
+                    if !tree.has_branch(node, actor) && !wanted.contains(&(node, actor)) {
+                        wanted.push((node, actor));
+                    }
+                }
+            }
+        }
+        wanted
+    }
+}

@@ -1,0 +1,56 @@
+//! The searches find exactly the traces that are published, or were counted by brute force, for known programs.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::drive::exhaust;
+use common::known::{self, Unlock};
+use common::machine::Machine;
+use deadheat_explore::{Config, Ending};
+
+#[derive(serde::Deserialize)]
+struct Entry {
+    counts: BTreeMap<String, usize>,
+}
+
+fn machine(program: &str, size: &str) -> Machine {
+    let n = || size.parse().expect("sizes are numbers");
+    match program {
+        "readers" => known::readers(n()),
+        "lastzero" => known::lastzero(n()),
+        "filesystem" => known::filesystem(n()),
+        "indexer" => known::indexer(n()),
+        "mutex_increment" => known::mutex(n(), Unlock::Always),
+        "mutex_one_never_unlocks" => known::mutex(n(), Unlock::NotTheFirst),
+        "mutex_conditional_unlock" => known::mutex(n(), Unlock::IfOwnNumber),
+        "cas_chain" => known::cas_chain(n()),
+        "fib_bench" => known::fib_bench(n()),
+        "litmus" => known::litmus(size),
+        "lobby_actor" => known::lobby(n()),
+        "sql_lost_update" => known::sql_lost_update(n()),
+        "sql_atomic_update" => known::sql_atomic_update(n()),
+        "sql_two_row_deadlock" => known::sql_two_row_deadlock(),
+        other => panic!("no program is called {other}"),
+    }
+}
+
+#[test]
+fn counts_are_reached_exactly() {
+    let table: BTreeMap<String, Entry> = toml::from_str(include_str!("data/traces.toml")).expect("it is TOML");
+    let all = std::env::var_os("DEADHEAT_SOAK").is_some();
+    for (program, entry) in table {
+        for (size, count) in entry.counts {
+            // Seconds to minutes each.
+            if count > 4000 && !all {
+                continue;
+            }
+            let began = std::time::Instant::now();
+            let found = exhaust(&machine(&program, &size), Config::default());
+            println!("{program} {size}: {} traces in {} runs, {} of them blocked, {:?}", found.classes.len(), found.progress.runs, found.progress.blocked_runs, began.elapsed());
+            assert_eq!(found.classes.len(), count, "{program} {size}");
+            assert_eq!(found.progress.traces, count as u64);
+            assert_eq!(found.ending, Ending::Exhausted);
+        }
+    }
+}
