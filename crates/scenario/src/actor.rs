@@ -1,0 +1,238 @@
+//! `[[actor]]` and `[[before]]`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::decode::{At, Context, Decode, Node, Number};
+use crate::names::Names;
+use crate::problem::Problem;
+use crate::section::{section, suggest};
+use crate::template::number;
+use crate::work::{Work, WorkKeys};
+
+/// How many copies there may be.
+type Copies = Number<1, 100>;
+
+section! {
+    /// One of the things that run at the same time: one of `request`, `requests`, `run` and `sql`.
+    struct ActorKeys {
+        /// Its name in schedules and reports; no two are the same.
+        name: At<String>,
+        /// How many there are of it. `{n}` in its strings is 1, 2, …
+        copies: Option<At<Copies>>,
+        ..work: WorkKeys,
+    }
+}
+
+section! {
+    /// What is done once a lab before all runs, one after the other, not gated: one of `request`, `requests`, `run`
+    /// and `sql`. What it leaves in the database and in cookies is where every run starts.
+    struct BeforeKeys {
+        /// Shares cookies and saved values with the actor of this name.
+        r#as: Option<At<String>>,
+        /// Do it again before every run: what it leaves is outside the database.
+        each_run: bool = false,
+        /// How often it is done. `{n}` in its strings is 1, 2, …
+        copies: Option<At<Copies>>,
+        ..work: WorkKeys,
+    }
+}
+
+/// One of the things that run at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Actor {
+    /// Its name; no two are the same.
+    pub name: String,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What is done before the runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Before {
+    /// With whom it shares cookies and saved values: an actor, or other `[[before]]`s. Alone if `None`.
+    #[serde(rename = "as")]
+    pub shared_with: Option<String>,
+    /// Whether it is done again before every run.
+    pub each_run: bool,
+    /// What it does.
+    pub work: Work,
+}
+
+/// The tables of a list, with copies made; those that could not be read are left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<T>(pub Vec<T>);
+
+impl<T: Decode> Decode for Listed<T> {
+    fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
+        let Some(array) = node.value.get_ref().as_array() else {
+            let problem =
+                Problem::at(node.span(), format!("`{}` is a list", node.key)).label("this is not");
+            cx.report(problem.help(format!("write `[[{}]]`, with two brackets", node.key)));
+            return None;
+        };
+        let mut list = Vec::new();
+        for item in array {
+            match copies(item) {
+                Some(copies) => {
+                    for n in 1..=copies {
+                        list.extend(T::decode(node.inner(&numbered(item, n)), cx));
+                    }
+                }
+                None => list.extend(T::decode(node.inner(item), cx)),
+            }
+        }
+        Some(Self(list))
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Self(Vec::new()))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<T>::schema(generator)
+    }
+}
+
+/// How many copies are asked for; what is wrong with the number is said where the table is read.
+fn copies(item: &Spanned<DeValue<'_>>) -> Option<u64> {
+    let value = item.get_ref().as_table()?.get("copies")?;
+    let mut unheard = Context {
+        folder: "".into(),
+        problems: Vec::new(),
+    };
+    let node = Node {
+        key: "copies",
+        doc: "",
+        value,
+    };
+    Copies::decode(node, &mut unheard).map(|copies| copies.0)
+}
+
+/// The table as its `n`th copy.
+fn numbered<'a>(item: &Spanned<DeValue<'a>>, n: u64) -> Spanned<DeValue<'a>> {
+    let value = match item.get_ref() {
+        DeValue::String(text) => DeValue::String(Cow::Owned(number(text, n))),
+        DeValue::Array(array) => {
+            DeValue::Array(array.iter().map(|item| numbered(item, n)).collect())
+        }
+        DeValue::Table(table) => DeValue::Table(
+            table
+                .iter()
+                .map(|(key, item)| (key.clone(), numbered(item, n)))
+                .collect(),
+        ),
+        plain => plain.clone(),
+    };
+    Spanned::new(item.span(), value)
+}
+
+impl Listed<ActorKeys> {
+    /// The actors, or the problems with them.
+    pub fn resolve(&self, names: &Names, cx: &mut Context) -> Vec<Actor> {
+        let mut seen = BTreeSet::new();
+        let mut actors = Vec::new();
+        for keys in &self.0 {
+            let name = &keys.name.value;
+            if name.trim().is_empty() || name.contains(char::is_control) {
+                let problem = Problem::at(
+                    keys.name.span.clone(),
+                    "an actor's name is one line of text",
+                );
+                cx.report(problem.help("schedules and reports speak of the actor by its name"));
+            } else if !seen.insert(name) {
+                let problem = Problem::at(
+                    keys.name.span.clone(),
+                    format!("two actors are called `{name}`"),
+                );
+                cx.report(match &keys.copies {
+                    Some(_) => {
+                        problem.help(format!("put the number of the copy in: \"{name}{{n}}\""))
+                    }
+                    None => {
+                        problem.help("schedules speak of actors by name: give this one another")
+                    }
+                });
+            }
+            let work = keys.work.resolve(keys.at.clone(), names, cx);
+            actors.extend(work.map(|work| Actor {
+                name: name.clone(),
+                work,
+            }));
+        }
+        actors
+    }
+}
+
+impl Listed<BeforeKeys> {
+    /// What is done before, or the problems with it.
+    pub fn resolve(&self, names: &Names, cx: &mut Context) -> Vec<Before> {
+        let mut befores = Vec::new();
+        for keys in &self.0 {
+            let work = keys.work.resolve(keys.at.clone(), names, cx);
+            befores.extend(work.map(|work| Before {
+                shared_with: keys.r#as.as_ref().map(|name| name.value.clone()),
+                each_run: keys.each_run,
+                work,
+            }));
+        }
+        befores
+    }
+
+    /// A name in `as` that nobody else has is a slip.
+    pub fn check_shared(&self, actors: &Listed<ActorKeys>, cx: &mut Context) {
+        let actors: Vec<_> = actors
+            .0
+            .iter()
+            .map(|actor| actor.name.value.as_str())
+            .collect();
+        for keys in &self.0 {
+            let Some(name) = &keys.r#as else {
+                continue;
+            };
+            let others = self.0.iter().filter(|other| {
+                other
+                    .r#as
+                    .as_ref()
+                    .is_some_and(|other| other.value == name.value)
+            });
+            if actors.contains(&name.value.as_str()) || others.count() > 1 {
+                continue;
+            }
+            let problem = Problem::at(
+                name.span.clone(),
+                format!("nobody else is called `{}`", name.value),
+            );
+            cx.report(problem.help(suggest(&name.value, &actors, "the actors are")));
+        }
+    }
+}
+
+/// Checks that requests use no value that nobody saved before.
+pub(crate) fn check_saved(
+    befores: &Listed<BeforeKeys>,
+    actors: &Listed<ActorKeys>,
+    cx: &mut Context,
+) {
+    let mut shared: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for keys in &befores.0 {
+        let mut alone = Vec::new();
+        let saved = match &keys.r#as {
+            Some(name) => shared.entry(&name.value).or_default(),
+            None => &mut alone,
+        };
+        keys.work.check_saved(saved, cx);
+    }
+    for keys in &actors.0 {
+        let mut saved = shared
+            .get(keys.name.value.as_str())
+            .cloned()
+            .unwrap_or_default();
+        keys.work.check_saved(&mut saved, cx);
+    }
+}

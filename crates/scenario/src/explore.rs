@@ -1,0 +1,105 @@
+//! `[explore]`: which schedules are tried, and how many. Flags of the same names override it.
+
+use std::time::Duration;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use crate::decode::{Context, Decode, ENDLESS, Node, Number};
+use crate::problem::Problem;
+use crate::section::{section, suggest};
+use crate::time::Time;
+
+section! {
+    /// Which schedules are tried, and how many. Flags of the same names override it.
+    struct ExploreKeys {
+        /// How schedules are chosen: "exhaustive" (every one that can make a difference) or "random".
+        strategy: Strategy = Strategy::Exhaustive,
+        /// At most so many preemptions in a schedule (default: no bound).
+        preemptions: Option<Number<0, 1000>>,
+        /// At most so many runs (default: no bound).
+        runs: Option<Number<1, ENDLESS>>,
+        /// At most so long: "500ms", "60s", "2m" (default: no bound).
+        time: Option<Time>,
+        /// How many labs run side by side (default: as suits the machine).
+        labs: Option<Number<1, 64>>,
+        /// Where random choices begin; the same seed makes the same choices.
+        seed: Number<0, ENDLESS> = Number::<0, ENDLESS>(1),
+    }
+}
+
+/// Which schedules are tried, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explore {
+    /// How schedules are chosen.
+    pub strategy: Strategy,
+    /// The most preemptions a schedule may have; `None`: no bound.
+    pub preemptions: Option<u32>,
+    /// The most runs; `None`: no bound.
+    pub runs: Option<u64>,
+    /// The longest time; `None`: no bound.
+    pub time: Option<Duration>,
+    /// How many labs run side by side; `None`: the program decides.
+    pub labs: Option<u16>,
+    /// Where random choices begin.
+    pub seed: u64,
+}
+
+/// How schedules are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Every one that can make a difference.
+    Exhaustive,
+    /// At random.
+    Random,
+}
+
+impl Decode for Strategy {
+    fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
+        let text = String::decode(node, cx)?;
+        match text.as_str() {
+            "exhaustive" => Some(Self::Exhaustive),
+            "random" => Some(Self::Random),
+            other => {
+                let problem = Problem::at(node.span(), format!("there is no strategy `{other}`"));
+                cx.report(problem.help(suggest(
+                    other,
+                    &["exhaustive", "random"],
+                    "the strategies are",
+                )));
+                None
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["exhaustive", "random"] })
+    }
+}
+
+impl Default for Explore {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Exhaustive,
+            preemptions: None,
+            runs: None,
+            time: None,
+            labs: None,
+            seed: 1,
+        }
+    }
+}
+
+impl ExploreKeys {
+    pub fn resolve(&self) -> Explore {
+        Explore {
+            strategy: self.strategy,
+            preemptions: self.preemptions.map(|number| number.0 as u32),
+            runs: self.runs.map(|number| number.0),
+            time: self.time.map(|time| time.0),
+            labs: self.labs.map(|number| number.0 as u16),
+            seed: self.seed.0,
+        }
+    }
+}
