@@ -1,1 +1,36 @@
-//! (see ARCHITECTURE.md)
+//! Judges runs: which outcomes the serial orders allow, what a race is called, why it happened.
+//!
+//! Everything here is pure. It reads [`deadheat_lab::record::Record`]s and answers; the same records give the same
+//! answer, byte for byte. The way through: [`Calibration`] learns which values move from run to run, [`Outcome`] is a
+//! record with those values renamed, [`Oracle`] compares outcomes with those of the serial orders and, when none
+//! matches, names the anomaly ([`graph`], [`anomaly`]), explains it, and the finding is saved as [`Saved`].
+
+pub mod anomaly;
+mod body;
+mod calibration;
+mod canon;
+mod differ;
+pub mod errors;
+mod explain;
+pub mod graph;
+mod iso;
+mod oracle;
+mod orders;
+mod pattern;
+mod rules;
+mod saved;
+pub mod words;
+
+pub use anomaly::{Anomaly, Kind};
+pub use calibration::{Calibration, offset};
+pub use canon::Outcome;
+pub use differ::Difference;
+pub use oracle::{Finding, Judgement, Oracle};
+pub use orders::{all_orders, likely_order};
+pub use rules::{Mask, MaskError, Rules};
+pub use saved::{
+    FORMAT, FirstDifference, LoadError, Saved, SavedStep, compare_steps, fingerprint_of_text,
+};
+
+#[cfg(test)]
+mod tests;

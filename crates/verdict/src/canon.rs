@@ -1,0 +1,253 @@
+//! The canonical outcome of a run: equal for two runs that differ only in what may differ.
+//!
+//! Everything becomes rows in groups: a table is a group, so is a reply (a row a value, its position in the row where
+//! order counts). Groups are bags. Fresh values are renamed so that isomorphic outcomes become equal ([`crate::iso`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadheat_explore::Actor;
+use deadheat_lab::record::Record;
+
+use crate::body::{Flat, flatten};
+use crate::calibration::{Calibration, Part};
+use crate::iso;
+use crate::pattern::without_clocks;
+use crate::rules::Rules;
+
+/// A table or a reply.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Group {
+    Table(String),
+    /// The actor's n-th reply, from 0.
+    Reply(Actor, usize),
+}
+
+/// A part of a cell; fresh values by number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Atom {
+    Text(String),
+    Fresh(usize),
+    Blank,
+}
+
+pub(crate) type Cell = Vec<Atom>;
+
+/// A row as it is compared (`cells`) and as it reads (`shown`).
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub cells: Vec<Cell>,
+    pub shown: String,
+}
+
+/// What a run left, up to renaming of generated values.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub(crate) groups: BTreeMap<Group, Vec<Row>>,
+    pub(crate) actors: Vec<String>,
+    /// What each reply answered, for texts.
+    pub(crate) requests: BTreeMap<Group, String>,
+    /// The comparable form: sorted rows of each group.
+    form: BTreeMap<Group, Vec<Vec<Cell>>>,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form
+    }
+}
+
+impl Eq for Outcome {}
+
+impl std::hash::Hash for Outcome {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.form.hash(state);
+    }
+}
+
+impl PartialOrd for Outcome {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Outcome {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.form.cmp(&other.form)
+    }
+}
+
+impl Outcome {
+    /// The canonical outcome of a record; replies of actors in `absent` are left out.
+    pub fn of(
+        record: &Record,
+        calibration: &Calibration,
+        rules: &Rules,
+        absent: &BTreeSet<Actor>,
+    ) -> Self {
+        Self::build(record, calibration, rules, absent, false)
+    }
+
+    /// The same with everything that reads like a clock blanked.
+    pub(crate) fn without_clocks(
+        record: &Record,
+        calibration: &Calibration,
+        rules: &Rules,
+        absent: &BTreeSet<Actor>,
+    ) -> Self {
+        Self::build(record, calibration, rules, absent, true)
+    }
+
+    fn build(
+        record: &Record,
+        calibration: &Calibration,
+        rules: &Rules,
+        absent: &BTreeSet<Actor>,
+        no_clocks: bool,
+    ) -> Self {
+        let mut reader = Reader {
+            calibration,
+            no_clocks,
+            fresh: BTreeMap::new(),
+        };
+        let mut groups = BTreeMap::new();
+        let mut requests = BTreeMap::new();
+        let names: BTreeSet<&String> = record.tables.keys().chain(rules.start.keys()).collect();
+        for name in names {
+            if let Some(table) = record.tables.get(name).or_else(|| rules.start.get(name)) {
+                let masked: Vec<bool> = table
+                    .columns
+                    .iter()
+                    .map(|c| rules.masks_column(name, c))
+                    .collect();
+                let rows = reader.rows(
+                    &format!("table {name}"),
+                    &table.columns,
+                    &table.rows,
+                    &masked,
+                );
+                groups.insert(Group::Table(name.clone()), rows);
+            }
+        }
+        for (n, replies) in record.replies.iter().enumerate() {
+            let actor = Actor(n as u16);
+            if absent.contains(&actor) {
+                continue;
+            }
+            for (n, reply) in replies.iter().enumerate() {
+                let flat = flatten(reply, rules);
+                let group = Group::Reply(actor, n);
+                requests.insert(group.clone(), crate::words::asked(reply));
+                groups.insert(group, reader.reply(&flat));
+            }
+        }
+        let families: Vec<i64> = {
+            let mut all: Vec<(usize, i64)> =
+                reader.fresh.iter().map(|((f, _), n)| (*n, *f)).collect();
+            all.sort_unstable();
+            all.into_iter().map(|(_, family)| family).collect()
+        };
+        iso::rename(&mut groups, &families);
+        let form = groups
+            .iter()
+            .map(|(group, rows)| {
+                let mut rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.cells.clone()).collect();
+                rows.sort();
+                (group.clone(), rows)
+            })
+            .collect();
+        Self {
+            groups,
+            actors: record.actors.clone(),
+            requests,
+            form,
+        }
+    }
+}
+
+struct Reader<'a> {
+    calibration: &'a Calibration,
+    no_clocks: bool,
+    /// Number of each fresh value, by family and text.
+    fresh: BTreeMap<(i64, String), usize>,
+}
+
+impl Reader<'_> {
+    fn rows(
+        &mut self,
+        prefix: &str,
+        columns: &[String],
+        rows: &[Vec<Option<String>>],
+        masked: &[bool],
+    ) -> Vec<Row> {
+        let places: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{prefix}.{column}"))
+            .collect();
+        rows.iter()
+            .map(|row| {
+                let mut cells = Vec::with_capacity(row.len());
+                let mut shown = Vec::with_capacity(row.len());
+                for (n, cell) in row.iter().enumerate() {
+                    let hidden = masked.get(n).copied().unwrap_or(false);
+                    cells.push(match cell {
+                        _ if hidden => vec![Atom::Blank],
+                        None => Vec::new(),
+                        Some(text) => self.cell(places.get(n).map_or("", String::as_str), text),
+                    });
+                    let name = columns.get(n).map_or("?", String::as_str);
+                    shown.push(format!("{name}={}", cell.as_deref().unwrap_or("null")));
+                }
+                Row {
+                    cells,
+                    shown: shown.join(" "),
+                }
+            })
+            .collect()
+    }
+
+    fn reply(&mut self, flat: &Flat) -> Vec<Row> {
+        let fixed = |text: &str| vec![Atom::Text(text.to_owned())];
+        let mut rows = vec![Row {
+            cells: vec![fixed("head"), fixed(&flat.head)],
+            shown: flat.head.clone(),
+        }];
+        for leaf in &flat.leaves {
+            let value = match &leaf.text {
+                None => vec![Atom::Blank],
+                Some(text) if leaf.moves => {
+                    self.cell(&format!("{} {}", flat.shape, leaf.place), text)
+                }
+                Some(text) => fixed(text),
+            };
+            rows.push(Row {
+                cells: vec![fixed(&leaf.at), value],
+                shown: format!("{} {}", leaf.at, leaf.text.as_deref().unwrap_or("(masked)")),
+            });
+        }
+        if let Some(bag) = &flat.bag {
+            rows.extend(self.rows(&flat.shape, &bag.columns, &bag.rows, &[]));
+        }
+        rows
+    }
+
+    fn cell(&mut self, place: &str, text: &str) -> Cell {
+        let without = if self.no_clocks {
+            without_clocks(text)
+        } else {
+            None
+        };
+        let text = without.as_deref().unwrap_or(text);
+        self.calibration
+            .read(place, text)
+            .into_iter()
+            .map(|part| match part {
+                Part::Text(text) => Atom::Text(text.to_owned()),
+                Part::Blank => Atom::Blank,
+                Part::Fresh(family, text) => {
+                    let next = self.fresh.len();
+                    Atom::Fresh(*self.fresh.entry((family, text.to_owned())).or_insert(next))
+                }
+            })
+            .collect()
+    }
+}

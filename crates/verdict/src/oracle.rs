@@ -1,0 +1,402 @@
+//! Whether an outcome is one that some serial order has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use deadheat_explore::Actor;
+use deadheat_lab::record::{End, Invariant, Record};
+
+use crate::anomaly::{self, Anomaly, Kind};
+use crate::calibration::Calibration;
+use crate::canon::Outcome;
+use crate::differ::{Difference, differences};
+use crate::errors::{self, Reached};
+use crate::graph::{self, Edge};
+use crate::orders::{likely_order, nearest_unknown};
+use crate::rules::Rules;
+use crate::{explain, words};
+
+/// How many serial orders are asked for at a time.
+const ORDERS_AT_A_TIME: usize = 24;
+
+/// What a run turned out to be.
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    /// Some serial order has this outcome, and every check holds.
+    Clean,
+    /// These serial orders must be run and given before it can be said; the most likely first.
+    NeedsSerial(Vec<Vec<Actor>>),
+    /// No serial order has this outcome, or a check is broken.
+    Race(Box<Finding>),
+    /// The invariants that are broken are broken in a serial order too: a bug, but not a race.
+    BrokenSerially(Vec<String>),
+    /// It cannot be said; why, in words.
+    Inconclusive(String),
+}
+
+/// A race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What reports call it.
+    pub kind: Kind,
+    /// What the literature calls it, where the cycle bears a name.
+    pub anomaly: Option<Anomaly>,
+    /// The checks that failed: `serial`, `errors`, `stuck`, and names of invariants.
+    pub checks: Vec<String>,
+    /// Dependencies that go round in a circle; empty where none was found.
+    pub cycle: Vec<Edge>,
+    /// Indexes of the steps that matter.
+    pub matters: BTreeSet<usize>,
+    /// The explanation, a sentence each.
+    pub why: Vec<String>,
+    /// What differs from the nearest serial outcome.
+    pub differs: Vec<Difference>,
+    /// The serial order with the nearest outcome, by names.
+    pub nearest: Vec<String>,
+}
+
+impl Finding {
+    /// The steps of the cycle in the order of its edges.
+    pub fn cycle_steps(&self) -> Vec<usize> {
+        let mut steps: Vec<usize> = self
+            .cycle
+            .iter()
+            .flat_map(|e| [e.from_step, e.to_step])
+            .collect();
+        steps.dedup();
+        steps
+    }
+}
+
+struct Serial {
+    record: Record,
+    outcome: OnceLock<Outcome>,
+}
+
+/// Knows the serial orders it was given, and compares.
+pub struct Oracle {
+    rules: Rules,
+    calibration: Calibration,
+    serial: BTreeMap<Vec<Actor>, Serial>,
+}
+
+enum Compared<'a> {
+    Equal,
+    Needs(Vec<Vec<Actor>>),
+    Clocks(Vec<Difference>),
+    Differs(Option<(&'a Vec<Actor>, Vec<Difference>)>),
+}
+
+impl Oracle {
+    /// An oracle that has seen nothing.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            calibration: Calibration::default(),
+            serial: BTreeMap::new(),
+        }
+    }
+
+    /// The rules it judges by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What it has learned.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Takes the run of a serial order: `order` has the actors that ran, in order (a subset if some were left out).
+    pub fn add_serial(&mut self, order: Vec<Actor>, record: Record) {
+        self.serial.insert(
+            order,
+            Serial {
+                record,
+                outcome: OnceLock::new(),
+            },
+        );
+    }
+
+    /// Learns from two runs of one schedule; see [`Calibration::learn`]. Do so for every serial order (`offsets`:
+    /// how far the sequences were advanced in the second), and for a race and its replay (no offsets) before it is
+    /// believed: a value that only then turns out to move is noise.
+    pub fn learn(&mut self, first: &Record, second: &Record, offsets: &[i64]) -> Vec<String> {
+        for serial in self.serial.values_mut() {
+            serial.outcome = OnceLock::new();
+        }
+        self.calibration.learn(first, second, offsets, &self.rules)
+    }
+
+    /// The serial orders that are known.
+    pub fn known(&self) -> impl Iterator<Item = &Vec<Actor>> {
+        self.serial.keys()
+    }
+
+    /// Invariants that do not hold in some serial order, each with the first such order: bugs that need no race.
+    pub fn broken_serially(&self) -> BTreeMap<String, Vec<Actor>> {
+        let mut out = BTreeMap::new();
+        for (order, serial) in &self.serial {
+            for invariant in serial.record.invariants.iter().filter(|i| !i.holds) {
+                out.entry(invariant.name.clone())
+                    .or_insert_with(|| order.clone());
+            }
+        }
+        out
+    }
+
+    /// The canonical outcome of a run: equal for runs that nobody could tell apart.
+    pub fn outcome(&self, record: &Record) -> Outcome {
+        let absent = errors::cleanly_failed(record, &self.rules);
+        Outcome::of(record, &self.calibration, &self.rules, &absent)
+    }
+
+    /// Judges a finished run.
+    pub fn judge(&self, record: &Record) -> Judgement {
+        match record.end {
+            End::Cut => return Judgement::Inconclusive("the run was cut short".to_owned()),
+            End::Stuck(_) => return Judgement::Race(Box::new(self.stuck(record))),
+            End::Finished => {}
+        }
+        let known = self.broken_serially();
+        let (serially, broken): (Vec<&Invariant>, Vec<&Invariant>) = record
+            .invariants
+            .iter()
+            .filter(|i| !i.holds)
+            .partition(|i| known.contains_key(&i.name));
+        let compared = if self.rules.serial {
+            self.compare(record)
+        } else {
+            Compared::Equal
+        };
+        let mut errors = self.new_errors(record);
+        if let Compared::Needs(orders) = &compared {
+            // No serial order deadlocks; any other error may yet turn out to be one of a serial order.
+            errors.retain(Reached::is_retryable);
+            if self.serial.is_empty() || (broken.is_empty() && errors.is_empty()) {
+                return Judgement::NeedsSerial(orders.clone());
+            }
+        }
+        if broken.is_empty() && errors.is_empty() {
+            match compared {
+                Compared::Equal if serially.is_empty() => return Judgement::Clean,
+                Compared::Equal => {
+                    return Judgement::BrokenSerially(
+                        serially.iter().map(|i| i.name.clone()).collect(),
+                    );
+                }
+                Compared::Clocks(differs) => return Judgement::Inconclusive(clocks(&differs)),
+                _ => {}
+            }
+        }
+        let against = match compared {
+            Compared::Differs(against) => Some(against),
+            Compared::Needs(_) => Some(self.nearest(record)),
+            _ => None,
+        };
+        Judgement::Race(Box::new(finding(record, &broken, &errors, against)))
+    }
+
+    fn stuck(&self, record: &Record) -> Finding {
+        let errors = self.new_errors(record);
+        Finding {
+            kind: Kind::Stuck,
+            anomaly: None,
+            checks: vec!["stuck".to_owned()],
+            cycle: Vec::new(),
+            matters: explain::matters(record, &[], &errors),
+            why: explain::stuck(record),
+            differs: Vec::new(),
+            nearest: Vec::new(),
+        }
+    }
+
+    /// Errors that are not allowed and that the actor gets in no known serial order.
+    fn new_errors(&self, record: &Record) -> Vec<Reached> {
+        let mut serially: BTreeSet<(Actor, String)> = BTreeSet::new();
+        for serial in self.serial.values() {
+            serially.extend(
+                errors::reached(&serial.record)
+                    .into_iter()
+                    .map(|e| (e.actor, e.code)),
+            );
+        }
+        let mut out = errors::reached(record);
+        out.retain(|e| {
+            !e.is_allowed(&self.rules) && !serially.contains(&(e.actor, e.code.clone()))
+        });
+        out
+    }
+
+    /// The sets of actors that may be taken as absent, the most likely first.
+    fn absences(&self, record: &Record) -> Vec<BTreeSet<Actor>> {
+        let failed = errors::cleanly_failed(record, &self.rules);
+        if failed.is_empty() {
+            return vec![failed];
+        }
+        let certain = errors::reached(record)
+            .iter()
+            .any(|e| failed.contains(&e.actor) && e.is_retryable());
+        if certain {
+            vec![failed]
+        } else {
+            vec![failed, BTreeSet::new()]
+        }
+    }
+
+    fn compare(&self, record: &Record) -> Compared<'_> {
+        let mut unknown = Vec::new();
+        for absent in self.absences(record) {
+            let outcome = Outcome::of(record, &self.calibration, &self.rules, &absent);
+            if self
+                .of_the_rest(record, &absent)
+                .any(|(_, serial)| *self.canon(serial) == outcome)
+            {
+                return Compared::Equal;
+            }
+            let likely = likely_order(record, &absent);
+            let known = |order: &[Actor]| self.serial.contains_key(order);
+            unknown.extend(nearest_unknown(&likely, known, ORDERS_AT_A_TIME));
+        }
+        if !unknown.is_empty() {
+            return Compared::Needs(unknown);
+        }
+        for absent in self.absences(record) {
+            let build =
+                |record| Outcome::without_clocks(record, &self.calibration, &self.rules, &absent);
+            let outcome = build(record);
+            if self
+                .of_the_rest(record, &absent)
+                .any(|(_, serial)| build(&serial.record) == outcome)
+            {
+                return Compared::Clocks(
+                    self.nearest(record)
+                        .map(|(_, differs)| differs)
+                        .unwrap_or_default(),
+                );
+            }
+        }
+        Compared::Differs(self.nearest(record))
+    }
+
+    /// The known serial orders of the actors that are not absent.
+    fn of_the_rest<'a>(
+        &'a self,
+        record: &Record,
+        absent: &BTreeSet<Actor>,
+    ) -> impl Iterator<Item = (&'a Vec<Actor>, &'a Serial)> {
+        let rest: BTreeSet<Actor> = (0..record.actors.len() as u16)
+            .map(Actor)
+            .filter(|a| !absent.contains(a))
+            .collect();
+        self.serial.iter().filter(move |(order, _)| {
+            order.len() == rest.len() && order.iter().all(|a| rest.contains(a))
+        })
+    }
+
+    fn canon<'a>(&self, serial: &'a Serial) -> &'a Outcome {
+        serial.outcome.get_or_init(|| {
+            // Actors left out of the order have no replies to compare.
+            Outcome::of(
+                &serial.record,
+                &self.calibration,
+                &self.rules,
+                &BTreeSet::new(),
+            )
+        })
+    }
+
+    fn nearest(&self, record: &Record) -> Option<(&Vec<Actor>, Vec<Difference>)> {
+        self.absences(record)
+            .iter()
+            .flat_map(|absent| {
+                let outcome = Outcome::of(record, &self.calibration, &self.rules, absent);
+                self.of_the_rest(record, absent)
+                    .map(|(order, serial)| (order, differences(&outcome, self.canon(serial))))
+                    .collect::<Vec<_>>()
+            })
+            .min_by_key(|(_, differs)| differs.len())
+    }
+}
+
+fn clocks(differs: &[Difference]) -> String {
+    let first = differs.first().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "the outcome differs from every serial order only in what reads like a clock; mask it if it is one ({first})"
+    )
+}
+
+type Against<'a> = Option<(&'a Vec<Actor>, Vec<Difference>)>;
+
+fn finding(
+    record: &Record,
+    broken: &[&Invariant],
+    errors: &[Reached],
+    against: Option<Against<'_>>,
+) -> Finding {
+    let serial = against.is_some();
+    let (nearest, differs) = against
+        .flatten()
+        .map_or_else(Default::default, |(order, differs)| {
+            (
+                order.iter().map(|a| words::name(record, *a)).collect(),
+                differs,
+            )
+        });
+    let tables: Vec<String> = differs
+        .iter()
+        .filter_map(|d| match d {
+            Difference::Row { table, .. } => Some(table.clone()),
+            _ => None,
+        })
+        .collect();
+    let cycle = graph::cycle(&graph::edges(record), &tables).unwrap_or_default();
+    let retryable = errors.iter().find(|e| e.is_retryable());
+    let (anomaly, kind) = match (retryable, cycle.is_empty()) {
+        (Some(error), _) => (None, aborted(error)),
+        (None, false) => anomaly::name(record, &cycle),
+        (None, true) if !errors.is_empty() => (None, Kind::UnhandledError),
+        (None, true) if !broken.is_empty() => (None, Kind::Invariant),
+        _ => (None, Kind::Other),
+    };
+    let mut why = Vec::new();
+    if retryable.is_none() {
+        why.extend(explain::cycle(record, &cycle));
+    }
+    why.extend(explain::errors(record, errors));
+    why.extend(explain::broken(record, broken));
+    if why.is_empty() {
+        why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
+    }
+    let mut checks = Vec::new();
+    if serial {
+        checks.push("serial".to_owned());
+    }
+    if !errors.is_empty() {
+        checks.push("errors".to_owned());
+    }
+    checks.extend(broken.iter().map(|i| i.name.clone()));
+    let matters = explain::matters(record, &cycle, errors);
+    Finding {
+        kind,
+        anomaly,
+        checks,
+        cycle,
+        matters,
+        why,
+        differs,
+        nearest,
+    }
+}
+
+fn aborted(error: &Reached) -> Kind {
+    let code = error
+        .cause
+        .as_ref()
+        .map_or(error.code.as_str(), |(_, code)| code);
+    if code == "40P01" || error.code == "40P01" {
+        Kind::Deadlock
+    } else {
+        Kind::SerializationFailure
+    }
+}

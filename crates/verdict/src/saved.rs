@@ -1,0 +1,243 @@
+//! A race as a file: what happened, why, and how to make it happen again.
+
+use deadheat_lab::record::{Record, Reply, Step, StepKind, Table};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+use crate::anomaly::{Anomaly, Kind};
+use crate::differ::Difference;
+use crate::oracle::Finding;
+use crate::words;
+
+/// The version of the file that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A saved race. Everything needed to run it again is in it, beside its scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Saved {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The scenario's file name, relative to this file where possible.
+    pub scenario: String,
+    /// Hash of the scenario's text, to notice that it has changed.
+    pub scenario_fingerprint: String,
+    /// What it is called.
+    pub kind: Kind,
+    /// What the literature calls it.
+    pub anomaly: Option<Anomaly>,
+    /// The checks that failed.
+    pub checks: Vec<String>,
+    /// The explanation, a sentence each.
+    pub why: Vec<String>,
+    /// The actors' names.
+    pub actors: Vec<String>,
+    /// Who moves, in order.
+    pub schedule: Vec<String>,
+    /// What they did, in the same order.
+    pub steps: Vec<SavedStep>,
+    /// Indexes of the steps that matter.
+    pub matters: Vec<usize>,
+    /// Steps of the cycle of dependencies.
+    pub cycle: Vec<usize>,
+    /// What differs from the nearest serial outcome.
+    pub differs: Vec<Difference>,
+    /// The serial order with the nearest outcome.
+    pub nearest: Vec<String>,
+    /// What each actor was told, by name.
+    pub replies: BTreeMap<String, Vec<Reply>>,
+    /// Final rows of the tables written.
+    pub tables: BTreeMap<String, Table>,
+    /// The seed of the search that found it.
+    pub seed: u64,
+    /// What shrinking left out, in words.
+    pub left_out: Vec<String>,
+    /// The whole run, for `show`.
+    pub record: Record,
+}
+
+/// A step as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedStep {
+    /// Who moved.
+    pub actor: String,
+    /// What it did, on one line.
+    pub label: String,
+    /// Where it was parked.
+    pub gate: String,
+    /// What kind of step.
+    pub kind: StepKind,
+    /// Fingerprint of its statements, in hexadecimal digits.
+    pub fingerprint: String,
+    /// For whom it had to wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<String>,
+}
+
+/// A file that is no saved race, or not one of this program.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Not JSON, or fields are missing or of another type.
+    #[error("this is no saved race: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by another version.
+    #[error(
+        "this race was saved in format {found}; this program reads format {FORMAT}. Find it again with `deadheat find`"
+    )]
+    Format {
+        /// The version in the file.
+        found: u64,
+    },
+    /// The parts of the file do not belong together.
+    #[error("this saved race was changed by hand: {0}")]
+    Inconsistent(String),
+}
+
+impl Saved {
+    /// A race as it is saved. `scenario_text` is what the fingerprint is taken of.
+    pub fn new(
+        scenario: &str,
+        scenario_text: &str,
+        record: &Record,
+        finding: &Finding,
+        seed: u64,
+    ) -> Self {
+        let names = |step: &Step| {
+            step.blocked_by
+                .iter()
+                .map(|a| words::name(record, *a))
+                .collect()
+        };
+        let steps: Vec<SavedStep> = record
+            .steps
+            .iter()
+            .map(|step| SavedStep {
+                actor: words::name(record, step.actor),
+                label: words::statement(step),
+                gate: step.gate.clone(),
+                kind: step.kind,
+                fingerprint: format!("{:016x}", step.fingerprint),
+                blocked_by: names(step),
+            })
+            .collect();
+        Self {
+            format: FORMAT,
+            scenario: scenario.to_owned(),
+            scenario_fingerprint: fingerprint_of_text(scenario_text),
+            kind: finding.kind,
+            anomaly: finding.anomaly,
+            checks: finding.checks.clone(),
+            why: finding.why.clone(),
+            actors: record.actors.clone(),
+            schedule: steps.iter().map(|step| step.actor.clone()).collect(),
+            steps,
+            matters: finding.matters.iter().copied().collect(),
+            cycle: finding.cycle_steps(),
+            differs: finding.differs.clone(),
+            nearest: finding.nearest.clone(),
+            replies: record
+                .actors
+                .iter()
+                .cloned()
+                .zip(record.replies.iter().cloned())
+                .collect(),
+            tables: record.tables.clone(),
+            seed,
+            left_out: Vec::new(),
+            record: record.clone(),
+        }
+    }
+
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// Only if a value cannot be written as JSON, which none of these is.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// [`LoadError`]: not a saved race, another format, or parts that do not belong together.
+    pub fn from_json(text: &str) -> Result<Self, LoadError> {
+        let value: serde_json::Value = serde_json::from_str(text)?;
+        if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64)
+            && found != u64::from(FORMAT)
+        {
+            return Err(LoadError::Format { found });
+        }
+        let saved: Self = serde_json::from_str(text)?;
+        saved.check()?;
+        Ok(saved)
+    }
+
+    fn check(&self) -> Result<(), LoadError> {
+        if self.schedule.len() != self.steps.len() {
+            return Err(LoadError::Inconsistent(format!(
+                "the schedule has {} moves, but there are {} steps",
+                self.schedule.len(),
+                self.steps.len()
+            )));
+        }
+        match self
+            .schedule
+            .iter()
+            .find(|name| !self.actors.contains(name))
+        {
+            Some(name) => Err(LoadError::Inconsistent(format!(
+                "the schedule names {name}, who is no actor"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where a replay first did something else than the saved race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstDifference {
+    /// Index of the step.
+    pub at: usize,
+    /// What was saved; `None` when the replay had more steps.
+    pub saved: Option<SavedStep>,
+    /// What was seen; `None` when the replay had fewer steps.
+    pub now: Option<SavedStep>,
+}
+
+/// The first step whose actor, kind or statements (by fingerprint) differ; `None` when the replay followed the file.
+pub fn compare_steps(saved: &Saved, record: &Record) -> Option<FirstDifference> {
+    let now = |n: usize| {
+        record.steps.get(n).map(|step| SavedStep {
+            actor: words::name(record, step.actor),
+            label: words::statement(step),
+            gate: step.gate.clone(),
+            kind: step.kind,
+            fingerprint: format!("{:016x}", step.fingerprint),
+            blocked_by: step
+                .blocked_by
+                .iter()
+                .map(|a| words::name(record, *a))
+                .collect(),
+        })
+    };
+    (0..saved.steps.len().max(record.steps.len())).find_map(|at| {
+        let (then, now) = (saved.steps.get(at).cloned(), now(at));
+        let key = |step: &Option<SavedStep>| {
+            step.as_ref()
+                .map(|s| (s.actor.clone(), s.kind, s.fingerprint.clone()))
+        };
+        (key(&then) != key(&now)).then_some(FirstDifference {
+            at,
+            saved: then,
+            now,
+        })
+    })
+}
+
+/// Hash of a text (FNV-1a, 64 bits), the same on every machine and in every version.
+pub fn fingerprint_of_text(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
