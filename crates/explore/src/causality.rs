@@ -130,6 +130,19 @@ impl Causality {
         initials
     }
 
+    /// Whether the later step is what its actor does next after the place of the earlier one.
+    pub(crate) fn is_next(&self, race: Race) -> bool {
+        let until = race.second.min(self.actors.len());
+        !self.actors[race.first..until].contains(&race.actor)
+    }
+
+    /// The steps that the reversal of a race keeps, before the later one of them.
+    pub(crate) fn kept(&self, race: Race) -> impl Iterator<Item = usize> {
+        let first = usize::from(self.actors[race.first].0);
+        let after = move |d: &usize| self.clock(*d)[first] >= self.ticks[race.first];
+        (race.first + 1..self.actors.len()).filter(move |d| *d != race.second && !after(d))
+    }
+
     fn clock(&self, step: usize) -> &[u32] {
         &self.clocks[step * self.width..(step + 1) * self.width]
     }

@@ -30,22 +30,37 @@ impl Seen {
     /// The branches that source-DPOR with sleep sets wants: for each race one of the actors that can begin the
     /// reversal, unless one of them is there already or asleep (and so explored elsewhere).
     pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> Vec<(NodeId, Actor)> {
-        let asleep: Vec<Actors> =
-            tree.sleep_sets(&self.path).iter().map(|set| set.iter().map(|(actor, _)| *actor).collect()).collect();
+        let asleep = tree.sleep_sets(&self.path);
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for &race in self.causality.races() {
             let (node, _) = self.path[race.first];
+            let asleep = &asleep[race.first];
             let known = |actor: Actor| {
-                asleep[race.first].contains(actor)
+                asleep.iter().any(|(a, _)| *a == actor)
                     || tree.has_branch(node, actor)
                     || wanted.contains(&(node, actor))
             };
             let initials = self.causality.initials(race);
-            if !initials.iter().any(|&actor| known(actor)) {
+            if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep) {
                 wanted.extend(self.beginning(race, &initials).map(|actor| (node, actor)));
             }
         }
         wanted
+    }
+
+    /// Whether the reversed step can be trusted after all: its actor's next step at the place of the earlier one
+    /// is known, from a run that made it there or in a place as good, and commutes with everything that is kept.
+    /// Then the reversal begins with it as well, and is explored there.
+    fn is_foreseen<F: Footprint>(&self, tree: &Tree<F>, race: Race, asleep: &[(Actor, &F)]) -> bool {
+        if !self.causality.is_next(race) {
+            return false;
+        }
+        let of_sleep = asleep.iter().find(|(actor, _)| *actor == race.actor).map(|(_, footprint)| *footprint);
+        let known = of_sleep.or_else(|| tree.footprint(self.path[race.first].0, race.actor));
+        known.is_some_and(|known| {
+            let mut kept = self.causality.kept(race).filter_map(|at| tree.event(self.path[at]));
+            kept.all(|event| !event.footprint.conflicts(known) && !event.wakes.contains(&race.actor))
+        })
     }
 
     /// The one to begin the reversal of a race; everybody, should footprints have been wrong about who can.

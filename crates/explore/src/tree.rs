@@ -56,6 +56,16 @@ impl<F: Footprint> Tree<F> {
         self.nodes[node].branches.iter().any(|b| b.actor == actor)
     }
 
+    /// What the choice of `actor` at `node` turned out to touch, if it was made.
+    pub(crate) fn footprint(&self, node: NodeId, actor: Actor) -> Option<&F> {
+        let branch = self.nodes[node].branches.iter().find(|b| b.actor == actor)?;
+        branch.event.as_ref().map(|event| &event.footprint)
+    }
+
+    pub(crate) fn event(&self, (node, branch): (NodeId, usize)) -> Option<&Event<F>> {
+        self.nodes[node].branches[branch].event.as_ref()
+    }
+
     /// Preemptions of a schedule that comes to `node` and chooses `actor` there.
     pub(crate) fn preemptions(&self, node: NodeId, actor: Actor) -> u32 {
         let node = &self.nodes[node];

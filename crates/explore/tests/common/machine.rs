@@ -1,6 +1,6 @@
 //! The machine that programs run on: one operation of one actor at a time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -59,6 +59,7 @@ pub enum Op {
     AddIf(usize, i64, i64),
     /// Really disables: who wants a lock that is held is not enabled.
     Lock(usize),
+    /// Lets go of a lock, if it is one's own.
     Unlock(usize),
     /// Puts a value at the end of a mailbox.
     Send(usize, i64),
@@ -91,7 +92,8 @@ pub const CELLS: usize = 128;
 pub struct Machine {
     program: Program,
     cells: Vec<i64>,
-    locked: u128,
+    /// Who holds each lock.
+    locks: BTreeMap<usize, usize>,
     mailboxes: Vec<Mailbox>,
     rows: Rows,
     replies: Vec<Vec<i64>>,
@@ -104,16 +106,21 @@ struct Mailbox {
     taken: usize,
 }
 
-/// A mailbox's tail and its slots are bits of their own.
-const SLOTS: usize = 15;
+/// A mailbox's two ends and its slots are bits of their own.
+const SLOTS: usize = 14;
 
 fn tail(mailbox: usize) -> usize {
-    mailbox * (SLOTS + 1)
+    mailbox * (SLOTS + 2)
+}
+
+/// Told apart from the tail because senders and receivers do not get in each other's way.
+fn head(mailbox: usize) -> usize {
+    mailbox * (SLOTS + 2) + 1
 }
 
 fn slot(mailbox: usize, at: usize) -> usize {
     assert!(at < SLOTS, "mailboxes of the model are small");
-    mailbox * (SLOTS + 1) + 1 + at
+    mailbox * (SLOTS + 2) + 2 + at
 }
 
 impl Machine {
@@ -121,7 +128,7 @@ impl Machine {
         Self {
             program,
             cells: vec![0; CELLS],
-            locked: 0,
+            locks: BTreeMap::new(),
             mailboxes: vec![Mailbox::default(); 8],
             rows: Rows::new(actors),
             replies: vec![Vec::new(); actors],
@@ -151,7 +158,7 @@ impl Machine {
         !self.rows.is_waiting(actor)
             && match self.op(actor) {
                 Op::End => false,
-                Op::Lock(lock) => self.locked & (1 << lock) == 0,
+                Op::Lock(lock) => !self.locks.contains_key(&lock),
                 Op::Receive(mailbox) => !self.mailboxes[mailbox].values.is_empty(),
                 _ => true,
             }
@@ -172,7 +179,7 @@ impl Machine {
             Op::Lock(lock) => Some((actor(a), Print { takes: 1 << lock, ..Print::write(lock) })),
             Op::Receive(mailbox) => {
                 let bit = slot(mailbox, self.mailboxes[mailbox].taken);
-                Some((actor(a), Print { takes: 1 << bit, ..Print::read(bit) }))
+                Some((actor(a), Print { takes: 1 << bit, ..Print::read(bit).and(Print::write(head(mailbox))) }))
             }
             _ => None,
         };
@@ -195,7 +202,7 @@ impl Machine {
                 waits_for = effect.waits_for.into_iter().map(actor).collect();
                 (effect.print, effect.reply)
             }
-            _ => self.plain(op),
+            _ => self.plain(a, op),
         };
         self.replies[a].extend(reply);
         let after = match reply {
@@ -208,7 +215,7 @@ impl Machine {
         Event { actor: who, footprint: print, key: key.finish(), wakes, waits_for, after }
     }
 
-    fn plain(&mut self, op: Op) -> (Print, Option<i64>) {
+    fn plain(&mut self, actor: usize, op: Op) -> (Print, Option<i64>) {
         let (print, reply) = match op {
             Op::Read(cell) => (Print::read(cell), self.cells[cell]),
             Op::Write(cell, value) => {
@@ -225,11 +232,12 @@ impl Machine {
             }
             Op::Swap(cell, ..) | Op::AddIf(cell, ..) => (Print::read(cell), 0),
             Op::Lock(lock) => {
-                self.locked |= 1 << lock;
+                self.locks.insert(lock, actor);
                 (Print { takes: 1 << lock, ..Print::write(lock) }, 0)
             }
+            Op::Unlock(lock) if self.locks.get(&lock) != Some(&actor) => (Print::default(), 0),
             Op::Unlock(lock) => {
-                self.locked &= !(1 << lock);
+                self.locks.remove(&lock);
                 (Print { gives: 1 << lock, ..Print::write(lock) }, 0)
             }
             Op::Send(mailbox, value) => {
@@ -244,7 +252,7 @@ impl Machine {
                 let value = it.values.pop_front().expect("an actor that receives nothing is not enabled");
                 let bit = slot(mailbox, it.taken);
                 it.taken += 1;
-                (Print { takes: 1 << bit, ..Print::read(bit) }, value)
+                (Print { takes: 1 << bit, ..Print::read(bit).and(Print::write(head(mailbox))) }, value)
             }
             Op::Sql(_) | Op::End => unreachable!("not a plain step"),
         };
