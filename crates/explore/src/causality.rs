@@ -2,7 +2,7 @@
 
 use crate::{Actor, Event, Footprint};
 
-/// Two steps of a run that could have been the other way round.
+/// Two steps of a run, one right after the other as far as causes go, that could have been the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Race {
     /// Index of the earlier step.
@@ -11,6 +11,8 @@ pub(crate) struct Race {
     pub second: usize,
     /// Who made the later step.
     pub actor: Actor,
+    /// Whether they could: `false` where the earlier step is what enabled the later one.
+    pub reversible: bool,
 }
 
 /// The order of causes among the steps of one run.
@@ -91,10 +93,11 @@ impl Causality {
             if !woken && !earlier.footprint.conflicts(footprint) {
                 continue;
             }
+            let is_race = woken || !earlier.footprint.enables(footprint);
+            self.races.push(Race { first: i, second: j, actor, reversible: is_race });
             join(&mut clock, &self.clocks[i * self.width..(i + 1) * self.width]);
-            if woken || !earlier.footprint.enables(footprint) {
+            if is_race {
                 join(&mut reversible, &self.clocks[i * self.width..(i + 1) * self.width]);
-                self.races.push(Race { first: i, second: j, actor });
             }
         }
         clock

@@ -32,7 +32,7 @@ impl Seen {
     pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> Vec<(NodeId, Actor)> {
         let asleep = tree.sleep_sets(&self.path);
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
-        for &race in self.causality.races() {
+        for &race in self.causality.races().iter().filter(|race| race.reversible) {
             let (node, _) = self.path[race.first];
             let asleep = &asleep[race.first];
             let known = |actor: Actor| {
@@ -77,6 +77,7 @@ impl Seen {
     /// before the earlier step and where that step's actor was last switched to. There a switch costs no
     /// preemption more, and the reduction may have dropped the only cheap schedule of a trace (Coons,
     /// Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013). Where it cannot move, everybody else.
+    /// A step that enabled another counts here as well: coming to a closed lock is a switch without a preemption.
     pub(crate) fn conservative<F: Footprint>(&self, tree: &Tree<F>, moved: &[Actor]) -> Vec<(NodeId, Actor)> {
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for race in self.causality.races() {
