@@ -1,1 +1,217 @@
-//! (see ARCHITECTURE.md)
+//! The PostgreSQL gate: a wire-protocol proxy where statements are held until a lab lets them go.
+//!
+//! The gate knows the protocol and nothing about what SQL means: for every batch the lab decides how it is run (bare, or
+//! with a commit gap, with a probe behind it) and when its reply is delivered. Between the two, every byte is what a
+//! direct connection would have carried.
+//!
+//! - [`frame`](self) cuts streams into messages; `frontend`, `backend` and `startup` read and write the typed ones.
+//! - `session` is one client with its server connection; `cancel` routes cancel requests between them.
+//! - [`plain()`] is a gate without a lab.
+
+mod backend;
+mod cancel;
+mod event;
+mod frame;
+mod frontend;
+mod param;
+mod plain;
+mod session;
+mod startup;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
+pub use self::frame::Malformed;
+pub use self::plain::plain;
+pub use self::session::Session;
+pub use self::stream::Upstream;
+
+use self::session::Machine;
+use self::startup::First;
+use self::stream::Stream;
+
+/// Buffer of an in-process connection, each way.
+const DUPLEX: usize = 256 * 1024;
+/// Pause after a failed accept, so that it does not spin.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// A gate. Dropping it closes the listener and all sessions.
+#[derive(Debug)]
+pub struct Gate {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What the sessions of a gate have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub events: mpsc::UnboundedSender<Event>,
+    upstream: Mutex<Upstream>,
+    /// Sessions by process id and cancel key.
+    keys: Mutex<BTreeMap<(i32, Vec<u8>), Session>>,
+    /// Texts that refused to run inside a transaction block.
+    bare: Mutex<BTreeSet<Arc<str>>>,
+    /// Listener and connections; emptied when the gate is dropped.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Gate {
+    /// Listens on 127.0.0.1, on a port picked by the system. `tag` comes back in [`Event::Opened`].
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn open(
+        upstream: Upstream,
+        tag: u32,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> io::Result<Gate> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            events,
+            upstream: Mutex::new(upstream),
+            keys: Mutex::default(),
+            bare: Mutex::default(),
+            tasks: Mutex::default(),
+        });
+        shared.spawn(accept(listener, tag, Arc::clone(&shared)));
+        Ok(Gate { addr, shared })
+    }
+
+    /// Where clients connect.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A client connection inside the process, with a tag of its own.
+    pub fn connect(&self, tag: u32) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(DUPLEX);
+        self.shared
+            .spawn(connection(Box::new(far), tag, Arc::clone(&self.shared)));
+        near
+    }
+
+    /// Where new sessions go from now on.
+    pub fn set_upstream(&self, upstream: Upstream) {
+        *lock(&self.shared.upstream) = upstream;
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        drop(tasks);
+    }
+}
+
+impl Shared {
+    fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    pub(crate) fn upstream(&self) -> Upstream {
+        lock(&self.upstream).clone()
+    }
+
+    pub(crate) fn bare(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        lock(&self.bare)
+    }
+
+    pub(crate) fn remember(&self, pid: i32, key: Vec<u8>, session: Session) {
+        lock(&self.keys).insert((pid, key), session);
+    }
+
+    pub(crate) fn forget(&self, id: u32) {
+        lock(&self.keys).retain(|_, session| session.id() != id);
+    }
+
+    pub(crate) fn find(&self, pid: i32, key: &[u8]) -> Option<Session> {
+        lock(&self.keys).get(&(pid, key.to_vec())).cloned()
+    }
+}
+
+/// Nothing that holds one of these locks can panic halfway through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, tag: u32, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => shared.spawn(tcp_connection(client, tag, Arc::clone(&shared))),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn tcp_connection(client: TcpStream, tag: u32, shared: Arc<Shared>) {
+    if let Err(error) = client.set_nodelay(true) {
+        tracing::debug!(%error, "a client left at once");
+        return;
+    }
+    connection(Box::new(client), tag, shared).await;
+}
+
+/// A connection from its first byte to its last.
+async fn connection(mut client: Box<dyn Stream>, tag: u32, shared: Arc<Shared>) {
+    let mut input = BytesMut::new();
+    match startup::first(&mut *client, &mut input).await {
+        Ok(First::Session { packet, parameters }) => {
+            session(client, tag, shared, packet, parameters, input).await
+        }
+        Ok(First::Cancel { pid, key, packet }) => cancel::cancel(shared, pid, key, packet).await,
+        Err(startup::Unfit::Ended) => {}
+        Err(error) => tracing::warn!(%error, "closing a connection that does not start a session"),
+    }
+}
+
+async fn session(
+    mut client: Box<dyn Stream>,
+    tag: u32,
+    shared: Arc<Shared>,
+    packet: BytesMut,
+    parameters: BTreeMap<String, String>,
+    input: BytesMut,
+) {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let upstream = shared.upstream();
+    match upstream.connect().await {
+        Ok(server) => {
+            let (session, commands) = Session::new(NEXT.fetch_add(1, Ordering::Relaxed));
+            let mut machine = Machine::new(session, tag, parameters, shared);
+            machine.to_server = packet;
+            session::drive(machine, client, server, input, commands).await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, ?upstream, "cannot reach the server");
+            let mut out = BytesMut::new();
+            backend::put_error(
+                &mut out,
+                "FATAL",
+                "08006",
+                &format!("the gate cannot reach the server: {error}"),
+            );
+            if let Err(error) = client.write_all(&out).await {
+                tracing::debug!(%error, "the client has left already");
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! One session: a client, the server's side of it, and what the lab has to say about it.
+//!
+//! [`Machine`] is the protocol without any I/O: bytes and commands go in, bytes and events come out. [`drive`] connects
+//! it to its two streams.
+//!
+//! ```text
+//!   client frames ──client.rs──▶ units ──▶ queue ──▶ Waiting ──release──▶ Flying ──▶ Done ──deliver──▶ client
+//!                                            │                  (gap.rs)  ▲    └▶ GapOpen ──commit_gap──▶ Flying
+//!                                            └─ executes nothing ─────────┘
+//!   server frames ──server.rs──▶ script (what is due) ──▶ reply (held)
+//! ```
+
+mod client;
+mod drive;
+mod gap;
+pub(crate) mod reply;
+pub(crate) mod script;
+mod server;
+pub(crate) mod statements;
+mod unit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use self::drive::drive;
+use self::reply::Reply;
+use self::script::Script;
+use self::statements::Statements;
+use self::unit::Unit;
+use crate::Shared;
+use crate::event::{Event, Release, TxStatus};
+use crate::frame::{Decoder, Side};
+
+/// Output waiting above this keeps the gate from reading more of what produces it.
+const BACKPRESSURE: usize = 1024 * 1024;
+/// Held messages of a client above this keep the gate from reading more of them.
+const QUEUE: usize = 32 * 1024 * 1024;
+
+/// A session at the gate: a cheap handle. Calls on a session that is over do nothing.
+///
+/// Take all events from the channel before calling: a call is about the session's present batch, which is the one the
+/// last event named.
+#[derive(Clone, Debug)]
+pub struct Session {
+    id: u32,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What can be asked of a session.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Release(Release),
+    CommitGap,
+    Deliver,
+    Refuse {
+        code: String,
+        message: String,
+    },
+    Reset,
+    Close,
+    /// A client's cancel request; the answer tells what to do with it.
+    Cancel(oneshot::Sender<CancelTo>),
+    /// A cancel request has been handed to the server and the server has acted on it.
+    Cancelled,
+}
+
+/// What becomes of a cancel request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelTo {
+    /// Something is running there; [`Command::Cancelled`] is owed.
+    Server,
+    /// It is settled: the statement was held and has ended, or it is already over.
+    Nobody,
+}
+
+impl Session {
+    pub(crate) fn new(id: u32) -> (Session, mpsc::UnboundedReceiver<Command>) {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        (Session { id, commands }, receiver)
+    }
+
+    /// Number of the session, unique in the process.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Lets the held batch go to the server.
+    pub fn release(&self, how: Release) {
+        self.send(Command::Release(how));
+    }
+
+    /// After [`crate::Gap::Open`]: COMMIT.
+    pub fn commit_gap(&self) {
+        self.send(Command::CommitGap);
+    }
+
+    /// Lets the client see the held reply.
+    pub fn deliver(&self) {
+        self.send(Command::Deliver);
+    }
+
+    /// Answers the held batch with an error instead of sending it to the server. Inside a transaction the transaction
+    /// fails, as it would have.
+    pub fn refuse(&self, sqlstate: &str, message: &str) {
+        self.send(Command::Refuse {
+            code: sqlstate.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    /// ROLLBACK if in a transaction, then DISCARD ALL, as soon as the session is at rest; the replies are swallowed.
+    /// [`Event::Reset`] tells when it is done.
+    pub fn reset(&self) {
+        self.send(Command::Reset);
+    }
+
+    /// Ends the session both ways. A statement that runs at the server is not broken off by this.
+    pub fn close(&self) {
+        self.send(Command::Close);
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        // Fails when the session is over: then there is nothing left to do.
+        let _ = self.commands.send(command);
+    }
+}
+
+/// Where a session is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// The server has nothing to answer and the client has seen everything.
+    Rest,
+    /// A batch is held.
+    Waiting(Unit),
+    /// The server is at work.
+    Flying(Box<Flight>),
+    /// The work is done, its COMMIT is the lab's to give.
+    GapOpen(Box<Flight>),
+    /// The reply is held.
+    Done(Box<Reply>),
+}
+
+/// Where a session is in its life.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Authentication: everything passes.
+    Startup,
+    Ready,
+    /// The client is done; the server is closing.
+    Leaving(String),
+    Closed(String),
+}
+
+/// What a client has to send while a COPY FROM STDIN runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copy {
+    None,
+    Data {
+        extended: bool,
+    },
+    /// The data has ended; the Sync of the extended protocol is to come.
+    Sync,
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Answers pass at once.
+    Pass,
+    /// Answers are held for the lab.
+    Batch,
+    /// [`Session::reset`].
+    Reset,
+}
+
+/// Messages at the server, with what is known of the answer.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    /// What the client sent; kept for a second attempt while `gap` is set.
+    unit: Unit,
+    kind: Kind,
+    script: Script,
+    reply: Reply,
+    /// The gate has begun a transaction for it that is still to be ended.
+    gap: bool,
+    had_gap: bool,
+    /// It refuses to run inside a transaction block: run it bare after the ROLLBACK.
+    again: bool,
+    assigned: bool,
+    ask: Option<Arc<str>>,
+    probe: Option<Vec<Vec<Option<String>>>>,
+    copy: Copy,
+}
+
+/// A session's protocol, without I/O.
+pub(crate) struct Machine {
+    pub to_client: BytesMut,
+    pub to_server: BytesMut,
+    session: Session,
+    tag: u32,
+    pid: i32,
+    startup: BTreeMap<String, String>,
+    shared: Arc<Shared>,
+    events: mpsc::UnboundedSender<Event>,
+    opened: bool,
+    phase: Phase,
+    state: State,
+    from_client: Decoder,
+    from_server: Decoder,
+    names: Statements,
+    /// Messages that no Sync, Flush or Query has completed yet.
+    partial: Unit,
+    /// Complete units that wait for the one before them.
+    queue: VecDeque<Unit>,
+    /// Invariant: total length of the bytes in `queue`.
+    queued: usize,
+    /// As in the last ReadyForQuery that the client saw or will see.
+    status: TxStatus,
+    /// Executed without a Sync so far: Sync will commit it.
+    implicit: bool,
+    /// The server skips everything up to the next Sync.
+    skipping: bool,
+    /// Cancel requests on their way to the server. Invariant: nothing new is sent while there are any.
+    cancels: u32,
+    reset_wanted: bool,
+    /// Replication: everything passes.
+    raw: bool,
+    client_gone: bool,
+    last_words: Option<String>,
+}
+
+impl Machine {
+    pub fn new(
+        session: Session,
+        tag: u32,
+        startup: BTreeMap<String, String>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let raw = startup
+            .get("replication")
+            .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0"));
+        Machine {
+            to_client: BytesMut::new(),
+            to_server: BytesMut::new(),
+            session,
+            tag,
+            pid: 0,
+            startup,
+            events: shared.events.clone(),
+            shared,
+            opened: false,
+            phase: Phase::Startup,
+            state: State::Rest,
+            from_client: Decoder::new(Side::Client),
+            from_server: Decoder::new(Side::Server),
+            names: Statements::default(),
+            partial: Unit::default(),
+            queue: VecDeque::new(),
+            queued: 0,
+            status: TxStatus::Idle,
+            implicit: false,
+            skipping: false,
+            cancels: 0,
+            reset_wanted: false,
+            raw,
+            client_gone: false,
+            last_words: None,
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        // Nobody listens any more: the lab is gone, and the gate with it in a moment.
+        let _ = self.events.send(event);
+    }
+
+    pub fn command(&mut self, command: Command) {
+        match command {
+            Command::Release(how) => self.release(how),
+            Command::CommitGap => self.commit_gap(),
+            Command::Deliver => self.deliver(),
+            Command::Refuse { code, message } => self.refuse(&code, &message),
+            Command::Reset => {
+                self.reset_wanted = true;
+                self.next();
+            }
+            Command::Close => self.leave("closed by the lab"),
+            Command::Cancel(answer) => {
+                let to = self.cancel();
+                // The asker may be gone; then nobody will hand anything to the server.
+                if answer.send(to).is_err() && to == CancelTo::Server {
+                    self.cancels -= 1;
+                }
+            }
+            Command::Cancelled => {
+                self.cancels = self.cancels.saturating_sub(1);
+                self.next();
+            }
+        }
+    }
+
+    /// The client asked to cancel what it has running.
+    fn cancel(&mut self) -> CancelTo {
+        match self.state {
+            State::Waiting(_) => {
+                self.emit(Event::Withdrawn {
+                    session: self.session.id,
+                });
+                self.refuse("57014", "canceling statement due to user request");
+                CancelTo::Nobody
+            }
+            State::Flying(_) => {
+                self.cancels += 1;
+                CancelTo::Server
+            }
+            // Over already, or nothing there: it must not hit what comes next.
+            State::Rest | State::GapOpen(_) | State::Done(_) => CancelTo::Nobody,
+        }
+    }
+
+    /// Whether more of the client's bytes are wanted.
+    pub fn wants_client(&self) -> bool {
+        matches!(self.phase, Phase::Startup | Phase::Ready)
+            && !self.client_gone
+            && self.to_server.len() < BACKPRESSURE
+            && self.queued < QUEUE
+    }
+
+    /// Whether more of the server's bytes are wanted.
+    pub fn wants_server(&self) -> bool {
+        !matches!(self.phase, Phase::Closed(_)) && self.to_client.len() < BACKPRESSURE
+    }
+
+    /// Whether the server is to be told that nothing more comes.
+    pub fn leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_))
+    }
+
+    pub fn closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed(_))
+    }
+
+    /// Bytes that the client cannot read any more are dropped.
+    pub fn client_vanished(&mut self) {
+        self.client_gone = true;
+        self.to_client.clear();
+        self.client_ended();
+    }
+
+    pub fn client_is_gone(&self) -> bool {
+        self.client_gone
+    }
+
+    /// Ends the client's side: what is held for it will not run.
+    fn leave(&mut self, reason: &str) {
+        if matches!(self.phase, Phase::Leaving(_) | Phase::Closed(_)) {
+            return;
+        }
+        if let State::Waiting(_) = self.state {
+            self.state = State::Rest;
+            self.emit(Event::Withdrawn {
+                session: self.session.id,
+            });
+        }
+        self.queue.clear();
+        self.queued = 0;
+        crate::frame::message(&mut self.to_server, b'X', |_| {});
+        self.phase = Phase::Leaving(reason.to_owned());
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.shared.forget(self.session.id);
+        if self.opened {
+            let reason = match &self.phase {
+                Phase::Leaving(reason) | Phase::Closed(reason) => reason.clone(),
+                Phase::Startup | Phase::Ready => "the gate was closed".to_owned(),
+            };
+            self.emit(Event::Closed {
+                session: self.session.id,
+                reason,
+            });
+        }
+    }
+}

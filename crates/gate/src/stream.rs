@@ -1,0 +1,34 @@
+//! The two ends of a session: anything that bytes go in and out of.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A socket file (`/…/.s.PGSQL.5432`).
+    Unix(PathBuf),
+}
+
+/// A byte stream of any kind.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Upstream {
+    pub(crate) async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Upstream::Tcp(addr) => {
+                let stream = TcpStream::connect(addr).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Upstream::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    }
+}
