@@ -152,7 +152,7 @@ fn skew(record: &Record, overtaken: &[&Edge]) -> Kind {
 
 /// Whether the step's UPDATE computes a column from that column itself (`set n = n + 1`): then nothing of the other
 /// write is lost.
-fn is_relative(record: &Record, step: usize) -> bool {
+pub(crate) fn is_relative(record: &Record, step: usize) -> bool {
     record
         .steps
         .get(step)

@@ -36,8 +36,17 @@ pub(crate) fn cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
         ));
     }
     if let Some(act) = acted(record, main, cycle) {
+        let lost = cycle
+            .iter()
+            .any(|e| e.kind == Dependency::Ww && e.to_step == act && e.table == main.table);
+        let lost = lost && !crate::anomaly::is_relative(record, act);
+        let over = if lost {
+            format!(" and overwrote {b}'s write")
+        } else {
+            String::new()
+        };
         out.push(format!(
-            "{a} went on with what it had read: {}.",
+            "{a} went on with what it had read{over}: {}.",
             step(record, act)
         ));
     }
@@ -104,11 +113,7 @@ fn read(record: &Record, n: usize) -> String {
 }
 
 fn step(record: &Record, n: usize) -> String {
-    let text = record
-        .steps
-        .get(n)
-        .map(words::statement)
-        .unwrap_or_default();
+    let text = record.steps.get(n).map(words::essence).unwrap_or_default();
     format!("`{}` (step {})", words::cut(&text, WIDTH), n + 1)
 }
 

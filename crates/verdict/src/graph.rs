@@ -58,6 +58,9 @@ pub struct Edge {
     pub predicate: bool,
 }
 
+/// Edges with the same key say the same.
+type EdgeKey = (Actor, Actor, Dependency, String, Option<String>, bool);
+
 struct Use {
     actor: Actor,
     step: usize,
@@ -150,8 +153,7 @@ fn time(record: &Record, n: usize) -> usize {
 /// All dependencies between actors; of those alike the one with the latest read, otherwise the first.
 pub fn edges(record: &Record) -> Vec<Edge> {
     let (reads, writes) = uses(record);
-    let mut best: BTreeMap<(Actor, Actor, Dependency, String, Option<String>, bool), Edge> =
-        BTreeMap::new();
+    let mut best: BTreeMap<EdgeKey, Edge> = BTreeMap::new();
     let mut add = |edge: Edge| {
         let key = (
             edge.from,
@@ -290,7 +292,8 @@ fn two(edges: &[Edge], tables: &[String]) -> Option<Vec<Edge>> {
             );
             if best.as_ref().is_none_or(|(least, _)| score < *least) {
                 let mut both = vec![a.clone(), b.clone()];
-                both.sort_by_key(|e| (e.kind != Dependency::Rw, e.from_step));
+                // First the read that the first commit made stale: whoever commits later acts on it.
+                both.sort_by_key(|e| (e.kind != Dependency::Rw, e.committed));
                 best = Some((score, both));
             }
         }

@@ -25,7 +25,7 @@ pub(crate) fn rename(groups: &mut BTreeMap<Group, Vec<Row>>, families: &[i64]) {
         return;
     }
     let graph = Graph::new(groups, families.len());
-    let colours = graph.refine(families.iter().map(|family| digest(family)).collect());
+    let colours = graph.refine(families.iter().map(digest).collect());
     let mut budget = NAMINGS;
     let names = graph.name(colours, &mut budget);
     for row in groups.values_mut().flatten() {

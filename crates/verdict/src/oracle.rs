@@ -190,9 +190,10 @@ impl Oracle {
             }
         }
         let against = match compared {
-            Compared::Differs(against) => Some(against),
-            Compared::Needs(_) => Some(self.nearest(record)),
-            _ => None,
+            Compared::Differs(against) => (true, against),
+            // Not all serial orders are known: good enough to show, not to accuse.
+            Compared::Needs(_) => (false, self.nearest(record)),
+            _ => (false, None),
         };
         Judgement::Race(Box::new(finding(record, &broken, &errors, against)))
     }
@@ -326,23 +327,22 @@ fn clocks(differs: &[Difference]) -> String {
     )
 }
 
-type Against<'a> = Option<(&'a Vec<Actor>, Vec<Difference>)>;
+/// Whether serial equivalence is known to be broken, and the nearest serial order with what differs.
+type Against<'a> = (bool, Option<(&'a Vec<Actor>, Vec<Difference>)>);
 
 fn finding(
     record: &Record,
     broken: &[&Invariant],
     errors: &[Reached],
-    against: Option<Against<'_>>,
+    against: Against<'_>,
 ) -> Finding {
-    let serial = against.is_some();
-    let (nearest, differs) = against
-        .flatten()
-        .map_or_else(Default::default, |(order, differs)| {
-            (
-                order.iter().map(|a| words::name(record, *a)).collect(),
-                differs,
-            )
-        });
+    let (serial, against) = against;
+    let (nearest, differs) = against.map_or_else(Default::default, |(order, differs)| {
+        (
+            order.iter().map(|a| words::name(record, *a)).collect(),
+            differs,
+        )
+    });
     let tables: Vec<String> = differs
         .iter()
         .filter_map(|d| match d {

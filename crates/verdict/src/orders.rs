@@ -36,11 +36,11 @@ pub fn likely_order(record: &Record, absent: &BTreeSet<Actor>) -> Vec<Actor> {
                     .enumerate()
                     .filter(move |(_, s)| s.actor == actor)
             };
-            let commits =
+            let mut commits =
                 own().filter(|(_, s)| matches!(s.kind, StepKind::Commit | StepKind::GapCommit));
             let at = commits
-                .last()
-                .or_else(|| own().last())
+                .next_back()
+                .or_else(|| own().next_back())
                 .map_or(0, |(n, _)| n);
             (at, actor)
         })

@@ -56,22 +56,24 @@ fn learn_token(a: &Token, b: &Token, offsets: &BTreeSet<i64>) -> Vec<Piece> {
     if a.kind == TokenKind::Clock {
         return vec![Piece::Blank];
     }
-    let (x, y) = (digit_runs(a.text), digit_runs(b.text));
-    let moved = |p: &str, q: &str| match (p.parse::<i64>(), q.parse::<i64>()) {
-        (Ok(p), Ok(q)) if offsets.contains(&q.wrapping_sub(p)) => Some(q - p),
-        _ => None,
-    };
-    if x.len() == y.len()
-        && x.iter()
-            .zip(&y)
-            .all(|(p, q)| p == q || moved(p, q).is_some())
-    {
-        return x
-            .iter()
-            .zip(&y)
-            .map(|(p, q)| match moved(p, q) {
-                Some(offset) if p != q => Piece::Id(offset),
-                _ => Piece::Literal((*p).to_owned()),
+    let (first, second) = (digit_runs(a.text), digit_runs(b.text));
+    let moved: Vec<Option<i64>> = first
+        .iter()
+        .zip(&second)
+        .map(|(before, after)| {
+            let by = after
+                .parse::<i64>()
+                .ok()?
+                .wrapping_sub(before.parse().ok()?);
+            offsets.contains(&by).then_some(by)
+        })
+        .collect();
+    let same = |n: usize| first[n] == second[n];
+    if first.len() == second.len() && (0..first.len()).all(|n| same(n) || moved[n].is_some()) {
+        return (0..first.len())
+            .map(|n| match moved[n] {
+                Some(offset) if !same(n) => Piece::Id(offset),
+                _ => Piece::Literal(first[n].to_owned()),
             })
             .collect();
     }
@@ -136,6 +138,12 @@ fn join(pieces: Vec<Piece>) -> Pattern {
             }
             continue;
         }
+        let piece = match (out.last(), piece) {
+            (Some(Piece::Token | Piece::Blank), Piece::Literal(text)) => {
+                Piece::Literal(unpadded(&text))
+            }
+            (_, piece) => piece,
+        };
         match (out.last_mut(), piece) {
             (_, Piece::Literal(text)) if text.is_empty() => {}
             (Some(Piece::Literal(before)), Piece::Literal(text)) => before.push_str(&text),
@@ -143,6 +151,16 @@ fn join(pieces: Vec<Piece>) -> Pattern {
         }
     }
     out
+}
+
+/// The padding of base64 belongs to the token before it: another token may have none.
+fn unpadded(after: &str) -> String {
+    let rest = after.trim_start_matches('=');
+    if rest.starts_with(char::is_alphanumeric) {
+        after.to_owned()
+    } else {
+        rest.to_owned()
+    }
 }
 
 /// The texts in the holes, if the text fits the pattern.

@@ -1,6 +1,6 @@
 //! Small texts about steps and replies that explanations and reports share.
 
-use deadheat_lab::record::{Record, Reply, Step, StepKind};
+use deadheat_lab::record::{Record, Reply, Statement, Step, StepKind};
 
 /// The name of an actor; `actor 3` where the record does not know it.
 pub fn name(record: &Record, actor: deadheat_explore::Actor) -> String {
@@ -72,13 +72,28 @@ fn with_params(sql: &str, params: &[Option<String>]) -> String {
         match number.and_then(|n| params.get(n.wrapping_sub(1))) {
             Some(None) => out.push_str("null"),
             Some(Some(value)) if value.parse::<f64>().is_ok() => out.push_str(value),
-            Some(Some(value)) => out.push_str(&format!("'{}'", cut(value, LONGEST))),
+            Some(Some(value)) => out.extend(["'", &cut(value, LONGEST), "'"]),
             None => out.push_str(&rest[at..=at + digits]),
         }
         rest = &rest[at + 1 + digits..];
     }
     out.push_str(rest);
     out
+}
+
+/// [`statement`] without what only opens the transaction or sets it up, unless there is nothing else.
+pub fn essence(step: &Step) -> String {
+    let opens = |statement: &Statement| {
+        let word = crate::errors::first_word(&statement.sql);
+        matches!(word.as_str(), "begin" | "start" | "set")
+    };
+    let mut short = step.clone();
+    short.statements.retain(|statement| !opens(statement));
+    statement(if short.statements.is_empty() {
+        step
+    } else {
+        &short
+    })
 }
 
 /// What the step read, shortly: `3`, `balance=10 owner=ben`, `4 rows`, `no row`; `None` when it returned no rows at all.

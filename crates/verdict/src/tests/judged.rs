@@ -1,0 +1,322 @@
+//! What the oracle says about runs.
+
+use deadheat_explore::Actor;
+use deadheat_lab::record::{End, Record};
+
+use super::races::{self, BOTH};
+use super::story::Story;
+use crate::{Anomaly, Finding, Judgement, Kind, Oracle, Rules, offset};
+
+fn oracle(rules: Rules, serially: impl Fn(u16) -> Record) -> Oracle {
+    let mut oracle = Oracle::new(rules);
+    for order in BOTH {
+        oracle.add_serial(order.to_vec(), serially(order[0].0));
+    }
+    oracle
+}
+
+fn lobby() -> Oracle {
+    let mut oracle = oracle(Rules::default(), |first| races::lobby_serially(first, 0));
+    for first in 0..2 {
+        let (a, b) = (
+            races::lobby_serially(first, 0),
+            races::lobby_serially(first, offset(0)),
+        );
+        assert!(oracle.learn(&a, &b, &[offset(0)]).is_empty());
+    }
+    oracle
+}
+
+fn race(judgement: Judgement) -> Finding {
+    match judgement {
+        Judgement::Race(finding) => *finding,
+        other => panic!("no race: {other:?}"),
+    }
+}
+
+#[test]
+fn fifth_player_sneaks_in() {
+    let finding = race(lobby().judge(&races::fifth_player()));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::CheckThenAct, Some(Anomaly::G2))
+    );
+    assert_eq!(finding.checks, ["serial", "at most four"]);
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    p1 read 3 with `select count(*) from players where game = 1` (step 4).
+    ben's `insert into players(game, nick) values (1, 'ben') returning id` (step 3) had run by then but was committed only later (step 5), so p1 could not see it.
+    p1 went on with what it had read: `insert into players(game, nick) values (1, 'p1') returning id` (step 6).
+    ben, too, read 3 with `select count(*) from players where game = 1` (step 2), before p1's write was committed: neither saw the other.
+    "at most four" does not hold in the end (it said false).
+    "#);
+    let differs: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(differs.join("\n"), @r#"
+    players has a row more: id=5 nick=p1
+    p1 was told 201, $.id 5, $.seat 4 to POST /games/1/players, serially 409, $.error "full"
+    "#);
+}
+
+#[test]
+fn serial_runs_are_clean_whatever_ids_they_took() {
+    for first in 0..2 {
+        assert!(matches!(
+            lobby().judge(&races::lobby_serially(first, 40)),
+            Judgement::Clean
+        ));
+    }
+}
+
+#[test]
+fn a_deposit_is_lost() {
+    let oracle = oracle(Rules::default(), races::deposits_serially);
+    let finding = race(oracle.judge(&races::lost_update()));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::LostUpdate, Some(Anomaly::P4))
+    );
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    ben read 100 with `select balance from accounts where id = 1` (step 2).
+    Then amy ran `update accounts set balance = 110 where id = 1` (step 3) and committed it (step 5): what ben had read was out of date.
+    ben went on with what it had read and overwrote amy's write: `update accounts set balance = 120 where id = 1` (step 4).
+    "#);
+    assert_eq!(finding.cycle_steps(), [1, 2, 3]);
+}
+
+#[test]
+fn both_doctors_leave() {
+    let oracle = oracle(Rules::default(), races::shifts_serially);
+    let finding = race(oracle.judge(&races::write_skew()));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::WriteSkew, Some(Anomaly::G2))
+    );
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    ben read 2 with `select count(*) from doctors where on_call` (step 2).
+    Then amy ran `update doctors set on_call = false where id=1` (step 3) and committed it (step 5): what ben had read was out of date.
+    ben went on with what it had read: `update doctors set on_call = false where id=2` (step 4).
+    amy, too, read 2 with `select count(*) from doctors where on_call` (step 1), before ben's write was committed: neither saw the other.
+    "somebody is on call" does not hold in the end (it said false).
+    "#);
+}
+
+fn locks(rules: Rules) -> Oracle {
+    let mut oracle = Oracle::new(rules);
+    for order in BOTH {
+        oracle.add_serial(order.to_vec(), races::locks_serially(&order));
+    }
+    oracle
+}
+
+#[test]
+fn a_deadlock_that_reaches_the_user_is_found_although_nothing_is_lost() {
+    let mut oracle = locks(Rules::default());
+    oracle.add_serial(vec![Actor(0)], races::locks_serially(&[Actor(0)]));
+    let finding = race(oracle.judge(&races::deadlock()));
+    assert_eq!((finding.kind, finding.anomaly), (Kind::Deadlock, None));
+    assert_eq!(finding.checks, ["errors"]);
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    amy waits at `update rows set n = n + 1 where id = 2` (step 3) for ben.
+    ben waits at `update rows set n = n + 1 where id = 1` (step 4) for amy.
+    The database refused ben's `update rows set n = n + 1 where id = 1` (step 4) with 40P01 (deadlock detected); ben got error 40P01, which happens in no serial order.
+    "#);
+}
+
+#[test]
+fn an_allowed_deadlock_is_compared_with_serial_orders_of_the_rest() {
+    let rules = || Rules {
+        allow: ["40P01".to_owned()].into(),
+        ..Rules::default()
+    };
+    let mut oracle = locks(rules());
+    let Judgement::NeedsSerial(orders) = oracle.judge(&races::deadlock()) else {
+        panic!("the order of amy alone is not known yet");
+    };
+    assert_eq!(orders, [[Actor(0)]]);
+    oracle.add_serial(vec![Actor(0)], races::locks_serially(&[Actor(0)]));
+    assert!(matches!(oracle.judge(&races::deadlock()), Judgement::Clean));
+}
+
+#[test]
+fn nobody_can_move() {
+    let finding = race(Oracle::new(Rules::default()).judge(&races::stuck()));
+    assert_eq!(finding.kind, Kind::Stuck);
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    No actor can move any more.
+    amy waits for something that no gate sees (all threads asleep).
+    ben waits for a row lock that amy holds.
+    "#);
+}
+
+#[test]
+fn a_check_that_serial_runs_break_too_is_a_bug_and_no_race() {
+    let broken = |_: u16| Story::of(&["ben", "amy"]).invariant("never", false).done();
+    let oracle = oracle(Rules::default(), broken);
+    let Judgement::BrokenSerially(names) = oracle.judge(&broken(0)) else {
+        panic!("not said")
+    };
+    assert_eq!(names, ["never"]);
+    assert_eq!(oracle.broken_serially()["never"], BOTH[0]);
+}
+
+/// Five actors; each order leaves a list in the order in which they came.
+fn queue(order: &[u16]) -> Record {
+    let mut story = Story::of(&["a", "b", "c", "d", "e"]);
+    let mut places: Vec<[String; 2]> = Vec::new();
+    for (n, actor) in order.iter().enumerate() {
+        story = story
+            .sql(*actor, "insert into q")
+            .writes("q", None, "INSERT 0 1")
+            .gap(*actor);
+        places.push([n.to_string(), actor.to_string()]);
+    }
+    let rows: Vec<Vec<&str>> = places
+        .iter()
+        .map(|p| p.iter().map(String::as_str).collect())
+        .collect();
+    let rows: Vec<&[&str]> = rows.iter().map(Vec::as_slice).collect();
+    story.table("q", &["place", "who"], &rows).done()
+}
+
+#[test]
+fn with_many_actors_the_order_of_commits_is_asked_for_first() {
+    let record = queue(&[3, 1, 4, 0, 2]);
+    let mut oracle = Oracle::new(Rules::default());
+    oracle.add_serial((0..5).map(Actor).collect(), queue(&[0, 1, 2, 3, 4]));
+    let Judgement::NeedsSerial(orders) = oracle.judge(&record) else {
+        panic!("cannot know yet")
+    };
+    assert_eq!(orders[0], [3, 1, 4, 0, 2].map(Actor));
+    assert_eq!(
+        orders[1],
+        [3, 1, 4, 2, 0].map(Actor),
+        "then those with one pair turned round"
+    );
+    oracle.add_serial(orders[0].clone(), queue(&[3, 1, 4, 0, 2]));
+    assert!(matches!(oracle.judge(&record), Judgement::Clean));
+}
+
+#[test]
+fn all_orders_of_many_actors_are_asked_for_before_a_race_is_called() {
+    let mut record = queue(&[3, 1, 4, 0, 2]);
+    record.tables.get_mut("q").unwrap().rows.pop();
+    let mut oracle = Oracle::new(Rules::default());
+    let mut asked = 0;
+    while let Judgement::NeedsSerial(orders) = oracle.judge(&record) {
+        for order in orders {
+            asked += 1;
+            let numbers: Vec<u16> = order.iter().map(|a| a.0).collect();
+            oracle.add_serial(order, queue(&numbers));
+        }
+    }
+    assert_eq!(asked, 120);
+    assert_eq!(race(oracle.judge(&record)).checks, ["serial"]);
+}
+
+#[test]
+fn told_apart_by_a_clock_alone_is_inconclusive() {
+    let run = |at: &str| {
+        Story::of(&["ben", "amy"])
+            .table("t", &["at"], &[&[at]])
+            .done()
+    };
+    let oracle = oracle(Rules::default(), |_| run("2026-01-01 10:00:00+00"));
+    let Judgement::Inconclusive(why) = oracle.judge(&run("2026-01-01 10:00:01+00")) else {
+        panic!("a second may have passed");
+    };
+    assert!(why.contains("reads like a clock"), "{why}");
+}
+
+#[test]
+fn a_unique_violation_that_no_serial_order_has_is_found() {
+    let run = |code: Option<&str>| {
+        Story::of(&["ben", "amy"])
+            .table("t", &["id"], &[&["1"]])
+            .answered(0, "insert into t values (1)", "INSERT 0 1", None)
+            .answered(1, "insert into t values (1)", "INSERT 0 0", code)
+            .done()
+    };
+    let oracle = oracle(Rules::default(), |_| run(None));
+    let finding = race(oracle.judge(&run(Some("23505"))));
+    assert_eq!(finding.kind, Kind::UnhandledError);
+    assert_eq!(finding.checks, ["serial", "errors"]);
+}
+
+#[test]
+fn a_run_that_was_cut_says_nothing() {
+    let mut record = races::lost_update();
+    record.end = End::Cut;
+    assert!(matches!(lobby().judge(&record), Judgement::Inconclusive(_)));
+}
+
+#[test]
+fn the_same_row_is_inserted_twice_in_the_commit_gap() {
+    let once =
+        "insert into tags(name) select 'x' where not exists (select from tags where name = 'x')";
+    let add = |story: Story, actor, tag| {
+        story
+            .sql(actor, once)
+            .reads("tags", None)
+            .writes("tags", None, tag)
+    };
+    let end = |story: Story, rows: &[&[&str]]| story.table("tags", &["name"], rows).done();
+    let serial = |first: u16| {
+        let story = add(Story::of(&["ben", "amy"]), first, "INSERT 0 1").gap(first);
+        end(add(story, 1 - first, "INSERT 0 0"), &[&["x"]])
+    };
+    let story = add(Story::of(&["ben", "amy"]), 0, "INSERT 0 1");
+    let twice = end(add(story, 1, "INSERT 0 1").gap(0).gap(1), &[&["x"], &["x"]]);
+    let finding = race(oracle(Rules::default(), serial).judge(&twice));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::DuplicateInsert, Some(Anomaly::G2))
+    );
+}
+
+#[test]
+fn half_old_half_new_is_read_skew() {
+    let audit = |story: Story, row: &str, value: &str, begin: &str| {
+        let story = story.sql(0, &format!("{begin}select n from t where {row}"));
+        story.inside().reads("t", Some(row)).gives("n", value)
+    };
+    let shift = |story: Story| {
+        let story = story.sql(1, "begin; update t set n = 4 where id=1").writes(
+            "t",
+            Some("id=1"),
+            "UPDATE 1",
+        );
+        let story = story.sql(1, "update t set n = 6 where id=2").inside();
+        story.writes("t", Some("id=2"), "UPDATE 1").commit(1)
+    };
+    let end = |story: Story, sum: &str| {
+        story
+            .table("t", &["id", "n"], &[&["1", "4"], &["2", "6"]])
+            .told(0, "GET /sum", 200, sum)
+            .done()
+    };
+    let serial = |first: u16| {
+        if first == 0 {
+            let story = audit(
+                audit(Story::of(&["amy", "ben"]), "id=1", "5", "begin; "),
+                "id=2",
+                "5",
+                "",
+            );
+            end(shift(story.commit(0)), "10")
+        } else {
+            let story = audit(shift(Story::of(&["amy", "ben"])), "id=1", "4", "begin; ");
+            end(audit(story, "id=2", "6", "").commit(0), "10")
+        }
+    };
+    let story = audit(Story::of(&["amy", "ben"]), "id=1", "5", "begin; ");
+    let skewed = end(audit(shift(story), "id=2", "6", "").commit(0), "11");
+    let finding = race(oracle(Rules::default(), serial).judge(&skewed));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::ReadSkew, Some(Anomaly::GSingle))
+    );
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    amy read 5 with `select n from t where id=1` (step 1).
+    Then ben ran `update t set n = 4 where id=1` (step 2) and committed it (step 4): what amy had read was out of date.
+    But amy also read 6 with `select n from t where id=2` (step 5), which already had ben's write: half old, half new.
+    "#);
+}
