@@ -24,7 +24,7 @@ section! {
         /// Its name in schedules and reports; no two are the same.
         name: At<String>,
         /// How many there are of it. `{n}` in its strings is 1, 2, …
-        copies: Option<At<Copies>>,
+        copies: Option<Copies>,
         ..work: WorkKeys,
     }
 }
@@ -38,7 +38,7 @@ section! {
         /// Do it again before every run: what it leaves is outside the database.
         each_run: bool = false,
         /// How often it is done. `{n}` in its strings is 1, 2, …
-        copies: Option<At<Copies>>,
+        copies: Option<Copies>,
         ..work: WorkKeys,
     }
 }
@@ -68,7 +68,31 @@ pub struct Before {
 #[derive(Clone, Debug)]
 pub(crate) struct Listed<T>(pub Vec<T>);
 
-impl<T: Decode> Decode for Listed<T> {
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// A table that can stand for several.
+pub(crate) trait Copied: Decode {
+    /// How many copies are asked for.
+    fn copies(&self) -> Option<u64>;
+}
+
+impl Copied for ActorKeys {
+    fn copies(&self) -> Option<u64> {
+        self.copies.map(|copies| copies.0)
+    }
+}
+
+impl Copied for BeforeKeys {
+    fn copies(&self) -> Option<u64> {
+        self.copies.map(|copies| copies.0)
+    }
+}
+
+impl<T: Copied> Decode for Listed<T> {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
         let Some(array) = node.value.get_ref().as_array() else {
             let problem =
@@ -76,42 +100,30 @@ impl<T: Decode> Decode for Listed<T> {
             cx.report(problem.help(format!("write `[[{}]]`, with two brackets", node.key)));
             return None;
         };
+        if array.is_empty() {
+            cx.report(Problem::at(
+                node.span(),
+                format!("there is no {} in this list", node.key),
+            ));
+        }
         let mut list = Vec::new();
         for item in array {
-            match copies(item) {
+            // The table as it stands is read for its problems and the number of copies.
+            let keys = T::decode(node.inner(item), cx);
+            match keys.as_ref().and_then(T::copies) {
+                None => list.extend(keys),
                 Some(copies) => {
-                    for n in 1..=copies {
-                        list.extend(T::decode(node.inner(&numbered(item, n)), cx));
-                    }
+                    let copies = (1..=copies).map(|n| numbered(item, n));
+                    list.extend(copies.filter_map(|copy| T::decode(node.inner(&copy), cx)));
                 }
-                None => list.extend(T::decode(node.inner(item), cx)),
             }
         }
         Some(Self(list))
     }
 
-    fn missing() -> Option<Self> {
-        Some(Self(Vec::new()))
-    }
-
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         Vec::<T>::schema(generator)
     }
-}
-
-/// How many copies are asked for; what is wrong with the number is said where the table is read.
-fn copies(item: &Spanned<DeValue<'_>>) -> Option<u64> {
-    let value = item.get_ref().as_table()?.get("copies")?;
-    let mut unheard = Context {
-        folder: "".into(),
-        problems: Vec::new(),
-    };
-    let node = Node {
-        key: "copies",
-        doc: "",
-        value,
-    };
-    Copies::decode(node, &mut unheard).map(|copies| copies.0)
 }
 
 /// The table as its `n`th copy.

@@ -79,7 +79,7 @@ pub enum Allow {
 section! {
     /// A query that must return true.
     struct InvariantKeys {
-        /// The query.
+        /// A query that returns true when all is well.
         sql: At<String>,
         /// Ask after every commit, not only at the end of a run.
         each_commit: bool = false,

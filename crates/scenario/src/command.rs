@@ -11,10 +11,8 @@ use crate::problem::Problem;
 use crate::section::section;
 
 section! {
-    /// A command.
+    /// Where and how a command runs.
     struct CommandKeys {
-        /// A command for the shell. DATABASE_URL, PGHOST, PGPORT, PGUSER and PGDATABASE are set to the gate.
-        run: Option<At<String>>,
         /// The folder to run it in, relative to the scenario (default: the scenario's own).
         directory: Option<At<String>>,
         /// Environment variables: names and values. `{port}` is the service's own port, `{service.NAME}` the URL of

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -19,7 +19,7 @@ section! {
     /// there are several.
     struct DatabaseKeys {
         /// The kind of database: "postgres".
-        engine: At<String>,
+        engine: Engine,
         /// SQL files, run once, in order.
         setup: OneOrMany<At<String>>,
         /// Inline SQL, run once, after the files of `setup`.
@@ -57,6 +57,28 @@ pub struct Database {
 pub enum Engine {
     /// PostgreSQL.
     Postgres,
+}
+
+impl Decode for Engine {
+    fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
+        let name = String::decode(node, cx)?;
+        if name == "postgres" {
+            return Some(Self::Postgres);
+        }
+        let problem = Problem::at(
+            node.span(),
+            format!("there is no gate for the engine `{name}`"),
+        );
+        cx.report(match nearest(&name, &["postgres", "postgresql", "pg"]) {
+            Some(_) => problem.help("did you mean `postgres`?"),
+            None => problem.help("the only engine so far is \"postgres\""),
+        });
+        None
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["postgres"] })
+    }
 }
 
 /// A file of SQL.
@@ -135,16 +157,12 @@ impl Decode for Databases {
         Some(Self(databases))
     }
 
-    fn missing() -> Option<Self> {
-        Some(Self(Vec::new()))
-    }
-
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         let named = DatabaseKeys::schema(generator);
         let mut properties = Properties::default();
         DatabaseKeys::properties(&mut properties, generator);
         properties.required.clear();
-        let mut schema = properties.finish(String::new());
+        let mut schema = properties.finish("");
         schema.insert("additionalProperties".into(), named.to_value());
         schema
     }
@@ -187,7 +205,6 @@ impl Databases {
 
 impl DatabaseKeys {
     fn resolve(&self, cx: &mut Context) -> Option<Database> {
-        let engine = self.engine(cx);
         let setup: Vec<_> = self
             .setup
             .0
@@ -211,7 +228,7 @@ impl DatabaseKeys {
         }
         let settings = self.settings.0.iter();
         Some(Database {
-            engine: engine?,
+            engine: self.engine,
             setup: setup.into_iter().collect::<Option<_>>()?,
             sql: self.sql.0.clone(),
             prepare: self.prepare.as_ref().map(|command| command.value.clone()),
@@ -220,22 +237,6 @@ impl DatabaseKeys {
                 .collect(),
             server: self.server.as_ref().map(|server| server.value.clone()),
         })
-    }
-
-    fn engine(&self, cx: &mut Context) -> Option<Engine> {
-        if self.engine.value == "postgres" {
-            return Some(Engine::Postgres);
-        }
-        let name = &self.engine.value;
-        let problem = Problem::at(
-            self.engine.span.clone(),
-            format!("there is no gate for the engine `{name}`"),
-        );
-        cx.report(match nearest(name, &["postgres", "postgresql", "pg"]) {
-            Some(_) => problem.help("did you mean `postgres`?"),
-            None => problem.help("the only engine so far is \"postgres\""),
-        });
-        None
     }
 }
 

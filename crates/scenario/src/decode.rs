@@ -213,6 +213,24 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
+/// A part of the file that is judged on its own: what is wrong with it keeps no other part from being judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<T>(pub Option<T>);
+
+impl<T: Decode> Decode for Part<T> {
+    fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
+        Some(Self(T::decode(node, cx)))
+    }
+
+    fn missing() -> Option<Self> {
+        Some(Self(None))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
 /// One value, or an array of them.
 #[derive(Clone, Debug)]
 pub(crate) struct OneOrMany<T>(pub Vec<T>);
@@ -276,12 +294,9 @@ pub(crate) struct Scalar(pub String);
 
 impl Decode for Scalar {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
-        let Some(Json(value)) = Json::decode(node, cx) else {
-            return None;
-        };
-        match value {
+        match Json::decode(node, cx)?.0 {
             Value::String(text) => Some(Self(text)),
-            Value::Number(_) | Value::Bool(_) => Some(Self(value.to_string())),
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(Self(value.to_string())),
             _ => {
                 node.wrong_type("a string, a number or a boolean", cx);
                 None

@@ -11,11 +11,11 @@ use crate::Scenario;
 use crate::actor::{ActorKeys, BeforeKeys, Listed, check_saved};
 use crate::check::CheckKeys;
 use crate::database::{Databases, reason};
-use crate::decode::{Context, Decode, Node};
+use crate::decode::{Context, Node, Part};
 use crate::explore::ExploreKeys;
 use crate::names::Names;
 use crate::problem::{Errors, Problem};
-use crate::section::section;
+use crate::section::{Fields, section};
 use crate::service::Services;
 
 section! {
@@ -23,20 +23,20 @@ section! {
     /// are relative to the file.
     struct ScenarioKeys {
         /// What the scenario is about, in a few words (default: the file's name).
-        title: Option<String>,
+        title: Part<String>,
         /// The database: what it is and how it is at the start. More of them: [database.NAME].
-        database: Databases,
+        database: Part<Databases>,
         /// Services, by name: [service.NAME]; one copy a lab.
-        service: Services,
+        service: Part<Services>,
         /// Once a lab, one after the other, not gated (log in, fill a basket); what they leave in the database and in
         /// cookies is where every run starts.
-        before: Listed<BeforeKeys>,
+        before: Part<Listed<BeforeKeys>>,
         /// What runs at the same time.
-        actor: Listed<ActorKeys>,
+        actor: Part<Listed<ActorKeys>>,
         /// When a run is wrong.
-        check: Option<CheckKeys>,
+        check: Part<CheckKeys>,
         /// Which schedules are tried, and how many. Flags of the same names override it.
-        explore: Option<ExploreKeys>,
+        explore: Part<ExploreKeys>,
     }
 }
 
@@ -81,7 +81,11 @@ pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Scenario, Errors> 
         doc: "the file",
         value: &whole,
     };
-    let keys = ScenarioKeys::decode(node, &mut cx);
+    let fields = Fields::open(node, &ScenarioKeys::keys(), &mut cx);
+    let keys = fields.and_then(|fields| {
+        check_parts(&fields, &mut cx);
+        ScenarioKeys::read(&fields, &mut cx)
+    });
     let scenario = keys.map(|keys| keys.resolve(PathBuf::from(name), text, &names, &mut cx));
     match scenario {
         Some(scenario) if cx.problems.is_empty() => Ok(scenario),
@@ -98,45 +102,57 @@ pub fn schema() -> Value {
 }
 
 impl ScenarioKeys {
-    fn resolve(&self, path: PathBuf, text: &str, names: &Names, cx: &mut Context) -> Scenario {
+    fn resolve(self, path: PathBuf, text: &str, names: &Names, cx: &mut Context) -> Scenario {
         let stem = path
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned());
-        if names.databases.is_empty() {
-            let help =
-                "add `[database]` with `engine = \"postgres\"`: races are found where the state is";
-            cx.report(Problem::whole("there is no database").help(help));
-        }
-        let databases = self.database.resolve(cx);
-        let services = self.service.resolve(names, cx);
-        let before = self.before.resolve(names, cx);
-        let actors = self.actor.resolve(names, cx);
-        let check = self.check.as_ref().map(|check| check.resolve(names, cx));
-        if cx.problems.is_empty() {
-            // Only now is it known that nothing is missing because it could not be read.
-            self.before.check_shared(&self.actor, cx);
-            check_saved(&self.before, &self.actor, cx);
-            if actors.is_empty() {
-                let help =
-                    "add `[[actor]]` with `name` and one of `request`, `requests`, `run` and `sql`";
-                cx.report(Problem::whole("there is no actor").help(help));
-            }
-        }
-        Scenario {
-            title: self.title.clone().or(stem).unwrap_or_default(),
+        let before = self.before.0.unwrap_or_default();
+        let actor = self.actor.0.unwrap_or_default();
+        let scenario = Scenario {
+            title: self.title.0.or(stem).unwrap_or_default(),
             folder: cx.folder.clone(),
             path,
             text: text.to_owned(),
-            databases,
-            services,
-            before,
-            actors,
-            check: check.unwrap_or_default(),
+            databases: self
+                .database
+                .0
+                .map(|keys| keys.resolve(cx))
+                .unwrap_or_default(),
+            services: self
+                .service
+                .0
+                .map(|keys| keys.resolve(names, cx))
+                .unwrap_or_default(),
+            before: before.resolve(names, cx),
+            actors: actor.resolve(names, cx),
+            check: self
+                .check
+                .0
+                .map(|keys| keys.resolve(names, cx))
+                .unwrap_or_default(),
             explore: self
                 .explore
-                .as_ref()
-                .map(ExploreKeys::resolve)
+                .0
+                .map(|keys| keys.resolve())
                 .unwrap_or_default(),
+        };
+        // Only where all could be read is it known that what is not there is missing.
+        if cx.problems.is_empty() {
+            before.check_shared(&actor, cx);
+            check_saved(&before, &actor, cx);
+        }
+        scenario
+    }
+}
+
+/// Notes what no scenario can do without.
+fn check_parts(fields: &Fields<'_>, cx: &mut Context) {
+    let database =
+        "add `[database]` with `engine = \"postgres\"`: races are found where the state is";
+    let actor = "add `[[actor]]` with `name` and one of `request`, `requests`, `run` and `sql`";
+    for (key, help) in [("database", database), ("actor", actor)] {
+        if !fields.has(key) {
+            cx.report(Problem::whole(format!("there is no {key}")).help(help));
         }
     }
 }

@@ -4,6 +4,38 @@
 //! [`load`] reads one and says everything that is wrong with it, with places and helps; [`schema`] describes it to
 //! editors. A key has one home: the module of its table declares its type, documentation, default and checks.
 //! Nothing here runs anything; files are only read.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! let text = r#"
+//!     title = "A fifth player sneaks into a four-seat game"
+//!
+//!     [database]
+//!     engine = "postgres"
+//!     sql = "create table players(nick text)"
+//!
+//!     [service.web]
+//!     run = "python app.py"
+//!     env = { PORT = "{port}" }
+//!
+//!     [[actor]]
+//!     name = "p{n}"
+//!     copies = 5
+//!     request = "POST /games/1/players"
+//!     json = { nick = "p{n}" }
+//!
+//!     [check]
+//!     invariants = { "at most four" = "select count(*) <= 4 from players" }
+//! "#;
+//! let scenario = deadheat_scenario::parse("lobby.toml", text, Path::new("."))?;
+//! assert_eq!(scenario.actors[4].name, "p5");
+//!
+//! let wrong = text.replace("actor", "acotr");
+//! let errors = deadheat_scenario::parse("lobby.toml", &wrong, Path::new(".")).unwrap_err();
+//! assert_eq!(errors.problems()[0].help.as_deref(), Some("did you mean `actor`?"));
+//! # Ok::<(), deadheat_scenario::Errors>(())
+//! ```
 
 mod actor;
 mod check;

@@ -98,10 +98,10 @@ impl Names {
 
 fn unknown(what: &str, known: &[String], name: &str, place: std::ops::Range<usize>) -> Problem {
     let problem = Problem::at(place, format!("there is no {what} `{name}`"));
-    match known {
-        [] => problem.help(format!("add `[{what}.{name}]`")),
-        known => problem.help(suggest(name, known, &format!("each {what} of this file:"))),
-    }
+    problem.help(match known {
+        [] => format!("add `[{what}.{name}]`"),
+        known => suggest(name, known, "this file has"),
+    })
 }
 
 fn pick(

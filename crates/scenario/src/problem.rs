@@ -10,8 +10,8 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 pub struct Problem {
     /// What is wrong, in one line.
     pub message: String,
-    /// What to say at the place itself.
-    pub label: String,
+    /// What to say at the place itself, where there is more to say.
+    pub label: Option<String>,
     /// What would mend it.
     pub help: Option<String>,
     /// Bytes of the file it is about; `None` when the file could not be read at all.
@@ -23,7 +23,7 @@ impl Problem {
     pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            label: "here".into(),
+            label: None,
             help: None,
             span: Some(span),
         }
@@ -33,14 +33,14 @@ impl Problem {
     pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            label: String::new(),
+            label: None,
             help: None,
             span: None,
         }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+        self.label = Some(label.into());
         self
     }
 
@@ -67,7 +67,7 @@ impl Diagnostic for Problem {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.span.clone()?;
-        let label = LabeledSpan::new_with_span(Some(self.label.clone()), span);
+        let label = LabeledSpan::new_with_span(self.label.clone(), span);
         Some(Box::new(std::iter::once(label)))
     }
 }

@@ -193,9 +193,14 @@ fn encode_form(pairs: &[(String, String)], saved: &Saved) -> Result<String, Unfi
 fn percent_encode(text: &str, plain: impl Fn(u8) -> bool) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
-        match plain(byte) {
-            true => encoded.push(char::from(byte)),
-            false => encoded.push_str(&format!("%{byte:02X}")),
+        if plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.extend(
+                [byte >> 4, byte & 15]
+                    .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
+            );
         }
     }
     encoded
@@ -295,7 +300,7 @@ impl RequestKeys {
 
     /// Names of the templates in its strings, and where they are.
     fn templates(&self) -> Vec<(std::ops::Range<usize>, &str)> {
-        fn of<'a>(at: &'a At<String>) -> Vec<(std::ops::Range<usize>, &'a str)> {
+        fn of(at: &At<String>) -> Vec<(std::ops::Range<usize>, &str)> {
             names(&at.value)
                 .map(|name| (at.span.clone(), name))
                 .collect()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::decode::{At, Context};
 use crate::jsonpath::JsonPath;
 use crate::problem::Problem;
-use crate::section::suggest;
+use crate::section::nearest;
 use crate::template::is_name;
 
 /// A value to take out of an answer, and its name.
@@ -103,11 +103,13 @@ fn parse_source(from: &At<String>, cx: &mut Context) -> Option<Source> {
     let (kind, rest) = from.value.split_once(':').unwrap_or((&from.value, ""));
     let parsed = match kind {
         _ if !SOURCES.contains(&kind) => {
-            let help = suggest(
-                kind,
-                &SOURCES,
-                "write \"json:$.path\", \"header:NAME\", \"cookie:NAME\" or \"regex:PATTERN\":",
-            );
+            let help = match nearest(kind, &SOURCES) {
+                Some(near) => format!("did you mean `{near}:`?"),
+                None => {
+                    "write \"json:$.path\", \"header:NAME\", \"cookie:NAME\" or \"regex:PATTERN\""
+                        .into()
+                }
+            };
             Err((format!("an answer has no `{kind}`"), help))
         }
         _ if rest.is_empty() => Err((format!("`{kind}:` of what?"), format!("write \"{kind}:…\""))),

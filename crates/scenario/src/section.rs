@@ -19,6 +19,8 @@ pub(crate) struct Fields<'a> {
     table: &'a DeTable<'a>,
     /// Where the table begins.
     pub span: Range<usize>,
+    /// Known keys that unknown ones were probably meant to be.
+    slips: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -28,15 +30,29 @@ impl<'a> Fields<'a> {
             node.wrong_type("a table", cx);
             return None;
         };
+        let mut slips = Vec::new();
         for (key, _) in entries(table) {
-            if !known.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if !known.contains(&name) {
                 cx.report(unknown_key(key, known));
+                slips.extend(nearest(name, known).map(str::to_owned));
             }
         }
         Some(Self {
             table,
             span: node.span(),
+            slips,
         })
+    }
+
+    /// Whether a key is there, perhaps misspelt.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key) || self.slips.iter().any(|meant| meant == key)
+    }
+
+    /// Whether some key was misspelt: what it would say is not known.
+    pub fn has_slips(&self) -> bool {
+        !self.slips.is_empty()
     }
 
     /// Reads one key.
@@ -51,7 +67,7 @@ impl<'a> Fields<'a> {
             return T::decode(Node { key, doc, value }, cx);
         }
         let value = default.or_else(T::missing);
-        if value.is_none() {
+        if value.is_none() && !self.has(key) {
             let problem = Problem::at(self.span.clone(), format!("`{key}` is missing"))
                 .label("in this table");
             cx.report(problem.help(format!("`{key}`: {doc}")));
@@ -108,7 +124,7 @@ impl Properties {
     pub fn add<T: Decode>(
         &mut self,
         key: &str,
-        doc: String,
+        doc: &str,
         default: Option<Value>,
         generator: &mut SchemaGenerator,
     ) {
@@ -124,7 +140,7 @@ impl Properties {
     }
 
     /// The schema of a table with these keys and no others.
-    pub fn finish(self, doc: String) -> Schema {
+    pub fn finish(self, doc: &str) -> Schema {
         json_schema!({
             "type": "object",
             "description": doc,
@@ -198,7 +214,7 @@ macro_rules! section {
                     let doc = $crate::section::join_doc(&[$($doc),+]);
                     let default: Option<serde_json::Value> = section!(@json $($default)?);
                     let key = stringify!($key).trim_start_matches("r#");
-                    properties.add::<$type>(key, doc, default, generator);
+                    properties.add::<$type>(key, &doc, default, generator);
                 )+
                 $( <$section>::properties(properties, generator); )*
             }
@@ -207,7 +223,7 @@ macro_rules! section {
         impl $crate::decode::Decode for $name {
             fn decode(node: $crate::decode::Node<'_>, cx: &mut $crate::decode::Context) -> Option<Self> {
                 let fields = $crate::section::Fields::open(node, &Self::keys(), cx)?;
-                Self::read(&fields, cx)
+                Self::read(&fields, cx).filter(|_| !fields.has_slips())
             }
 
             fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -223,7 +239,7 @@ macro_rules! section {
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut properties = $crate::section::Properties::default();
                 Self::properties(&mut properties, generator);
-                properties.finish($crate::section::join_doc(&[$($about),+]))
+                properties.finish(&$crate::section::join_doc(&[$($about),+]))
             }
         }
     };

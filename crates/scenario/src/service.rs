@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::command::{Command, CommandKeys};
 use crate::database::check_plain_name;
-use crate::decode::{At, Context, Decode, Named, Node};
+use crate::decode::{At, Context, Decode, Named, Node, entries};
 use crate::names::Names;
 use crate::problem::Problem;
 use crate::request::{Method, parse_line};
@@ -18,6 +18,9 @@ use crate::time::Time;
 section! {
     /// A service: a program that answers requests, one copy a lab.
     struct ServiceKeys {
+        /// The command that starts it, for the shell. DATABASE_URL, PGHOST, PGPORT, PGUSER and PGDATABASE are set to
+        /// the gate.
+        run: At<String>,
         /// When it can be asked: "GET /health" answers well, or { log = "text" } was printed (default: its port
         /// accepts a connection).
         ready: Option<Ready>,
@@ -140,17 +143,20 @@ pub(crate) struct Services(Vec<(String, ServiceKeys)>);
 
 impl Decode for Services {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
-        let names: Vec<_> = node
+        let all: Vec<_> = node
             .value
             .get_ref()
             .as_table()
             .into_iter()
-            .flatten()
-            .map(|(key, _)| key.get_ref().as_ref())
+            .flat_map(entries)
             .collect();
-        let unnamed = ServiceKeys::keys()
-            .into_iter()
-            .find(|key| names.contains(key));
+        let names: Vec<_> = all.iter().map(|(key, _)| key.get_ref().as_ref()).collect();
+        let mut plain = all.iter().filter(|(_, value)| !value.get_ref().is_table());
+        let unnamed = plain.find_map(|(key, _)| {
+            ServiceKeys::keys()
+                .into_iter()
+                .find(|known| *known == key.get_ref())
+        });
         let fields = Fields::open(node, &names, cx)?;
         if let Some(key) = unnamed {
             let problem = Problem::at(fields.span, format!("`{key}` of which service?"));
@@ -158,7 +164,7 @@ impl Decode for Services {
             return None;
         }
         let mut services = Vec::new();
-        for (key, value) in crate::decode::entries(node.value.get_ref().as_table()?) {
+        for (key, value) in all {
             let name = key.get_ref().to_string();
             check_plain_name("service", &name, key.span(), cx);
             let inner = Node {
@@ -171,10 +177,6 @@ impl Decode for Services {
         Some(Self(services))
     }
 
-    fn missing() -> Option<Self> {
-        Some(Self(Vec::new()))
-    }
-
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         Named::<ServiceKeys>::schema(generator)
     }
@@ -185,13 +187,7 @@ impl Services {
     pub fn resolve(&self, names: &Names, cx: &mut Context) -> BTreeMap<String, Service> {
         let mut services = BTreeMap::new();
         for (name, keys) in &self.0 {
-            let Some(run) = &keys.command.run else {
-                let problem =
-                    Problem::at(keys.at.clone(), "`run` is missing").label("in this table");
-                cx.report(problem.help("`run`: the command that starts the service"));
-                continue;
-            };
-            let Some(command) = keys.command.resolve(run, names, cx) else {
+            let Some(command) = keys.command.resolve(&keys.run, names, cx) else {
                 continue;
             };
             let service = Service {

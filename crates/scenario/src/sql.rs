@@ -88,7 +88,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-fn first_piece<'a>(text: &'a str, before: Option<char>) -> (Piece<'a>, usize) {
+fn first_piece(text: &str, before: Option<char>) -> (Piece<'_>, usize) {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let in_word = before.is_some_and(|c| is_word(c) || c == '$');
     let special = if in_word && !text.starts_with(['\'', '"', '-', '/']) {
@@ -167,9 +167,10 @@ pub fn fill_sql(text: &str, values: &BTreeMap<String, Option<String>>) -> Result
 /// A value as a literal that means the same whatever `standard_conforming_strings` says.
 fn literal(value: &str) -> String {
     let quoted = value.replace('\'', "''");
-    match quoted.contains('\\') {
-        true => format!(" E'{}'", quoted.replace('\\', "\\\\")),
-        false => format!("'{quoted}'"),
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
     }
 }
 

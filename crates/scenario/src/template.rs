@@ -130,7 +130,7 @@ pub(crate) fn number(text: &str, n: u64) -> String {
             Piece::Name("n") => numbered.push_str(&n.to_string()),
             Piece::Name(name) => numbered.extend(["{", name, "}"]),
             Piece::Text(text) if text.len() > 1 && text.starts_with('{') => {
-                numbered.extend(["{", text, "}"])
+                numbered.extend(["{", text, "}"]);
             }
             Piece::Text(text) => numbered.push_str(text),
         }
@@ -154,7 +154,7 @@ impl Places {
     pub fn fill(&self, text: &str) -> String {
         let mut filled = text.to_owned();
         let mut put = |name: &str, value: &str| {
-            filled = replace_unless_shell(&filled, &format!("{{{name}}}"), value)
+            filled = replace_unless_shell(&filled, &format!("{{{name}}}"), value);
         };
         if let Some(port) = self.port {
             put("port", &port.to_string());

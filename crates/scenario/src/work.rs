@@ -21,6 +21,8 @@ section! {
         /// SQL statements of one session, one a step: text, or { when = "condition", run = "statement" }. Columns of
         /// a one-row result are `:column` from there on.
         sql: Option<At<OneOrMany<SqlItem>>>,
+        /// A command for the shell. DATABASE_URL, PGHOST, PGPORT, PGUSER and PGDATABASE are set to the gate.
+        run: Option<At<String>>,
         ..request: RequestKeys,
         ..command: CommandKeys,
     }
@@ -110,7 +112,7 @@ impl WorkKeys {
                 "requests",
                 self.requests.as_ref().map(|list| list.span.clone()),
             ),
-            ("run", self.command.run.as_ref().map(|run| run.span.clone())),
+            ("run", self.run.as_ref().map(|run| run.span.clone())),
             ("sql", self.sql.as_ref().map(|list| list.span.clone())),
         ];
         let chosen: Vec<_> = kinds
@@ -160,7 +162,7 @@ impl WorkKeys {
                 cx,
             );
         }
-        if let Some(run) = &self.command.run {
+        if let Some(run) = &self.run {
             return self.command.resolve(run, names, cx).map(Work::Run);
         }
         let list = self.sql.as_ref()?;
@@ -183,7 +185,6 @@ impl WorkKeys {
 
     /// Keys that say something about another kind of work.
     fn check_places(&self, kind: &str, cx: &mut Context) {
-        let span = |at: Option<Range<usize>>| at;
         let (request, command) = (&self.request, &self.command);
         let one = &["request"][..];
         let http = &["request", "requests"][..];
@@ -211,7 +212,7 @@ impl WorkKeys {
             },
             Misplaced {
                 key: "follow",
-                place: span(request.follow.as_ref().map(|at| at.span.clone())),
+                place: request.follow.as_ref().map(|follow| follow.span.clone()),
                 with: http,
             },
             Misplaced {

@@ -1,0 +1,1 @@
+"""Stands for the service: it is named by the scenario and never run."""

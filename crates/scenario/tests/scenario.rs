@@ -1,0 +1,175 @@
+//! A file that uses every key, and what a run is told of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use deadheat_scenario::{Body, MAIN, Scenario, Work, load, parse};
+use serde_json::json;
+
+fn lobby() -> Scenario {
+    load(Path::new("tests/lobby/lobby.toml"))
+        .unwrap_or_else(|errors| panic!("{:?}", errors.problems()))
+}
+
+fn small(text: &str) -> Scenario {
+    let text = format!("[database]\nengine = \"postgres\"\n[service.web]\nrun = \"serve\"\n{text}");
+    parse("small.toml", &text, Path::new("tests/lobby"))
+        .unwrap_or_else(|errors| panic!("{:?}", errors.problems()))
+}
+
+#[test]
+fn every_key_is_read() {
+    let lobby = Scenario {
+        text: "(the file)".into(),
+        ..lobby()
+    };
+    insta::assert_debug_snapshot!(lobby);
+}
+
+#[test]
+fn a_small_file_gets_the_defaults() {
+    let small = Scenario {
+        text: "(the file)".into(),
+        ..small("[[actor]]\nname = \"ben\"\nrequest = \"GET /\"\n")
+    };
+    insta::assert_debug_snapshot!(small);
+}
+
+#[test]
+fn ben_posts_what_he_saved() {
+    let scenario = lobby();
+    let Work::Requests(requests) = &scenario.actors[0].work else {
+        panic!("ben sends requests");
+    };
+    let mut saved = BTreeMap::from([("csrf".to_owned(), json!("x\"1"))]);
+    let first = requests[0].fill(&saved).unwrap();
+    assert_eq!(
+        first.body.unwrap(),
+        r#"{"nick":"ben","csrf":"x\"1","at":"1979-05-27","tags":[1,2.5,true]}"#
+    );
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        first.headers,
+        [
+            header("Accept", "application/json"),
+            header("content-type", "application/json")
+        ]
+    );
+
+    assert_eq!(requests[1].fill(&saved).unwrap_err().name, "sid");
+    saved.insert("next".into(), json!("http://127.0.0.1:80/seats/ä b"));
+    saved.insert("seat".into(), json!(4));
+    saved.insert("sid".into(), json!("s1"));
+    let second = requests[1].fill(&saved).unwrap();
+    assert_eq!(second.path, "/seats/%C3%A4%20b?seat=4");
+    assert_eq!(
+        second.headers,
+        [header("accept", "text/html"), header("X-Session", "s1")]
+    );
+    assert_eq!(
+        requests[2].fill(&saved).unwrap().body.unwrap(),
+        r#"{"to":"4","literal":"{seat}"}"#
+    );
+}
+
+#[test]
+fn a_form_is_encoded_as_a_browser_does() {
+    let scenario = small(
+        "[[actor]]\nname = \"ben\"\nrequest = \"POST /\"\nform = { \"a b\" = \"c&d=ü*\", n = [1, 2] }\n",
+    );
+    let Work::Requests(requests) = &scenario.actors[0].work else {
+        panic!("ben sends a request");
+    };
+    assert!(matches!(requests[0].body, Body::Form(_)));
+    let sent = requests[0].fill(&BTreeMap::new()).unwrap();
+    assert_eq!(sent.body.unwrap(), "a+b=c%26d%3D%C3%BC*&n=1&n=2");
+    assert_eq!(sent.headers[0].1, "application/x-www-form-urlencoded");
+}
+
+#[test]
+fn copies_are_players_of_their_own() {
+    let scenario = lobby();
+    let names: Vec<_> = scenario
+        .actors
+        .iter()
+        .map(|actor| actor.name.as_str())
+        .collect();
+    assert_eq!(names, ["ben", "p1", "p2", "p3", "p4", "expire", "audit"]);
+    let Work::Requests(requests) = &scenario.actors[3].work else {
+        panic!("p3 sends a request");
+    };
+    assert_eq!(requests[0].body, Body::Json(json!({ "nick": "p3" })));
+}
+
+#[test]
+fn copies_log_in_one_by_one_and_hand_on_what_they_saved() {
+    let scenario = small(
+        "[[before]]\ncopies = 2\nas = \"p{n}\"\nrequest = \"POST /login\"\nsave = { token = \"json:$.token\" }\n\
+         [[actor]]\nname = \"p{n}\"\ncopies = 2\nrequest = \"POST /buy?t={token}\"\n",
+    );
+    let shared: Vec<_> = scenario
+        .before
+        .iter()
+        .map(|before| before.shared_with.as_deref())
+        .collect();
+    assert_eq!(shared, [Some("p1"), Some("p2")]);
+}
+
+#[test]
+fn the_title_is_the_files_name_where_none_is_given() {
+    assert_eq!(
+        small("[[actor]]\nname = \"ben\"\nrequest = \"GET /\"\n").title,
+        "small"
+    );
+}
+
+#[test]
+fn one_named_database_needs_no_choice() {
+    let text =
+        "[database.shop]\nengine = \"postgres\"\n[[actor]]\nname = \"a\"\nsql = \"select 1\"\n";
+    let scenario = parse("x.toml", text, Path::new(".")).unwrap();
+    assert!(matches!(&scenario.actors[0].work, Work::Sql { database, .. } if database == "shop"));
+    assert!(!scenario.databases.contains_key(MAIN));
+}
+
+const BEN: &str = "[[actor]]\nname = \"ben\"\nrequest = \"GET /\"\n";
+
+#[test]
+fn a_race_stays_the_same_when_only_the_search_changes() {
+    let before = small(BEN).fingerprint();
+    assert_eq!(before.len(), 16);
+    let same = small(&format!(
+        "# a note\n{BEN}follow = false\n[check]\nserial = true\n[explore]\nseed = 9\n"
+    ));
+    assert_eq!(same.fingerprint(), before);
+    for change in [
+        "json = 1\n",
+        "follow = true\n",
+        "[check]\nallow = [409]\n",
+        "[database.b]\nengine = \"postgres\"\n",
+    ] {
+        assert_ne!(
+            small(&format!("{BEN}{change}")).fingerprint(),
+            before,
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn a_race_changes_with_its_setup_file_and_not_with_its_folder() {
+    let text = "[database]\nengine = \"postgres\"\nsetup = \"schema.sql\"\n[[actor]]\nname = \"a\"\nrun = \"true\"\ndirectory = \".\"\n";
+    let fingerprint = |sql: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("schema.sql"), sql).unwrap();
+        parse("x.toml", text, folder.path()).unwrap().fingerprint()
+    };
+    assert_eq!(
+        fingerprint("create table t()"),
+        fingerprint("create table t()")
+    );
+    assert_ne!(
+        fingerprint("create table t()"),
+        fingerprint("create table u()")
+    );
+}
