@@ -32,12 +32,20 @@ pub struct Command {
     /// The folder to run it in, from where the program runs.
     #[serde(skip)]
     pub directory: PathBuf,
-    /// The same, relative to the scenario.
-    pub(crate) folder: String,
+    /// The same as the file gives it; empty for the scenario's own.
+    pub folder: String,
     /// Environment variables; [`crate::Places::fill`] puts places in.
     pub env: BTreeMap<String, String>,
     /// The database that DATABASE_URL and PG* name.
     pub database: String,
+}
+
+/// A command must be one.
+pub(crate) fn check_command(run: &At<String>, cx: &mut Context) {
+    if run.value.trim().is_empty() {
+        let problem = Problem::at(run.span.clone(), "this command is empty");
+        cx.report(problem.help("write what you would type into a terminal"));
+    }
 }
 
 impl CommandKeys {
@@ -46,9 +54,7 @@ impl CommandKeys {
         let database = names.database(self.database.as_ref(), run.span.clone(), cx);
         let directory = self.directory(cx);
         names.check_places(run, cx);
-        if run.value.trim().is_empty() {
-            cx.report(Problem::at(run.span.clone(), "this command is empty"));
-        }
+        check_command(run, cx);
         for (name, value) in &self.env.0 {
             if name.value.is_empty() || name.value.contains(['=', '\0']) {
                 let message = format!(

@@ -9,6 +9,7 @@ use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::command::check_command;
 use crate::decode::{At, Context, Decode, Named, Node, OneOrMany, Scalar, entries};
 use crate::names::MAIN;
 use crate::problem::Problem;
@@ -211,6 +212,9 @@ impl DatabaseKeys {
             .iter()
             .map(|file| read_setup(file, cx))
             .collect();
+        if let Some(prepare) = &self.prepare {
+            check_command(prepare, cx);
+        }
         for (name, _) in &self.settings.0 {
             check_setting(name, cx);
         }

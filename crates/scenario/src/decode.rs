@@ -294,7 +294,7 @@ pub(crate) struct Scalar(pub String);
 
 impl Decode for Scalar {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
-        match Json::decode(node, cx)?.0 {
+        match Json::decode(node, cx)?.value {
             Value::String(text) => Some(Self(text)),
             value @ (Value::Number(_) | Value::Bool(_)) => Some(Self(value.to_string())),
             _ => {
@@ -311,57 +311,65 @@ impl Decode for Scalar {
 
 /// Any value, as JSON; dates become strings.
 #[derive(Clone, Debug)]
-pub(crate) struct Json(pub Value);
+pub(crate) struct Json {
+    pub value: Value,
+    /// The strings in it, for those who look for templates.
+    pub strings: Vec<At<String>>,
+}
 
 impl Decode for Json {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
-        let value = match node.value.get_ref() {
-            DeValue::String(text) => Some(Value::from(text.as_ref())),
-            DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-                .ok()
-                .map(Value::from),
-            DeValue::Float(digits) => digits
-                .as_str()
-                .parse()
-                .ok()
-                .and_then(serde_json::Number::from_f64)
-                .map(Value::Number),
-            DeValue::Boolean(value) => Some(Value::from(*value)),
-            DeValue::Datetime(date) => Some(Value::from(date.to_string())),
-            DeValue::Array(array) => {
-                let items: Vec<_> = array
-                    .iter()
-                    .map(|v| Self::decode(node.inner(v), cx))
-                    .collect();
-                return items
-                    .into_iter()
-                    .map(|item| item.map(|json| json.0))
-                    .collect::<Option<Vec<_>>>()
-                    .map(|items| Self(items.into()));
-            }
-            DeValue::Table(table) => {
-                let fields: Vec<_> = entries(table)
-                    .into_iter()
-                    .map(|(key, v)| {
-                        Some((
-                            key.get_ref().to_string(),
-                            Self::decode(node.inner(v), cx)?.0,
-                        ))
-                    })
-                    .collect();
-                return fields
-                    .into_iter()
-                    .collect::<Option<Map<_, _>>>()
-                    .map(|fields| Self(fields.into()));
-            }
-        };
-        if value.is_none() {
-            cx.report(Problem::at(node.span(), "JSON has no such number"));
-        }
-        value.map(Self)
+        let mut strings = Vec::new();
+        let value = json(node, &mut strings, cx)?;
+        Some(Self { value, strings })
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!(true)
     }
+}
+
+fn json(node: Node<'_>, strings: &mut Vec<At<String>>, cx: &mut Context) -> Option<Value> {
+    let value = match node.value.get_ref() {
+        DeValue::String(text) => {
+            let value = text.to_string();
+            strings.push(At {
+                span: node.span(),
+                value,
+            });
+            Some(Value::from(text.as_ref()))
+        }
+        DeValue::Integer(digits) => {
+            let number = i64::from_str_radix(digits.as_str(), digits.radix());
+            number.ok().map(Value::from)
+        }
+        DeValue::Float(digits) => {
+            let number = digits
+                .as_str()
+                .parse()
+                .ok()
+                .and_then(serde_json::Number::from_f64);
+            number.map(Value::Number)
+        }
+        DeValue::Boolean(value) => Some(Value::from(*value)),
+        DeValue::Datetime(date) => Some(Value::from(date.to_string())),
+        DeValue::Array(array) => {
+            let items = array.iter().map(|item| json(node.inner(item), strings, cx));
+            return items.collect::<Option<Vec<_>>>().map(Value::from);
+        }
+        DeValue::Table(table) => {
+            let mut fields = Map::new();
+            for (key, item) in entries(table) {
+                fields.insert(
+                    key.get_ref().to_string(),
+                    json(node.inner(item), strings, cx)?,
+                );
+            }
+            return Some(Value::from(fields));
+        }
+    };
+    if value.is_none() {
+        cx.report(Problem::at(node.span(), "JSON has no such number"));
+    }
+    value
 }

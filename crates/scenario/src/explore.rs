@@ -1,5 +1,6 @@
 //! `[explore]`: which schedules are tried, and how many. Flags of the same names override it.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -55,26 +56,50 @@ pub enum Strategy {
     Random,
 }
 
+const STRATEGIES: [(&str, Strategy); 2] = [
+    ("exhaustive", Strategy::Exhaustive),
+    ("random", Strategy::Random),
+];
+
+/// A strategy that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no strategy `{name}`: {help}")]
+pub struct UnknownStrategy {
+    name: String,
+    help: String,
+}
+
+impl FromStr for Strategy {
+    type Err = UnknownStrategy;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = STRATEGIES.into_iter().find(|(known, _)| *known == name);
+        found
+            .map(|(_, strategy)| strategy)
+            .ok_or_else(|| UnknownStrategy {
+                name: name.into(),
+                help: suggest(
+                    name,
+                    &STRATEGIES.map(|(known, _)| known),
+                    "the strategies are",
+                ),
+            })
+    }
+}
+
 impl Decode for Strategy {
     fn decode(node: Node<'_>, cx: &mut Context) -> Option<Self> {
         let text = String::decode(node, cx)?;
-        match text.as_str() {
-            "exhaustive" => Some(Self::Exhaustive),
-            "random" => Some(Self::Random),
-            other => {
-                let problem = Problem::at(node.span(), format!("there is no strategy `{other}`"));
-                cx.report(problem.help(suggest(
-                    other,
-                    &["exhaustive", "random"],
-                    "the strategies are",
-                )));
-                None
-            }
+        let strategy = text.parse();
+        if let Err(UnknownStrategy { name, help }) = &strategy {
+            let problem = Problem::at(node.span(), format!("there is no strategy `{name}`"));
+            cx.report(problem.help(help));
         }
+        strategy.ok()
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["exhaustive", "random"] })
+        json_schema!({ "enum": STRATEGIES.map(|(known, _)| known) })
     }
 }
 

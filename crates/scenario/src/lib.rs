@@ -63,7 +63,7 @@ pub use actor::{Actor, Before};
 pub use check::{Allow, Check, Invariant, Mask};
 pub use command::Command;
 pub use database::{Database, Engine, SetupFile};
-pub use explore::{Explore, Strategy};
+pub use explore::{Explore, Strategy, UnknownStrategy};
 pub use file::{load, parse, schema};
 pub use jsonpath::JsonPath;
 pub use names::MAIN;

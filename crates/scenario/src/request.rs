@@ -8,7 +8,7 @@ use crate::names::Names;
 use crate::problem::Problem;
 use crate::save::Save;
 use crate::section::{nearest, section};
-use crate::template::{Saved, Unfilled, fill, fill_json, names, names_in_json};
+use crate::template::{Saved, Unfilled, fill, fill_json, names};
 
 section! {
     /// An HTTP request.
@@ -172,7 +172,12 @@ fn encode_path(path: &str) -> String {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => path,
     };
-    percent_encode(path, |byte| {
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
+    percent_encode(&path, |byte| {
         byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
     })
 }
@@ -309,13 +314,12 @@ impl RequestKeys {
         for (_, value) in &self.headers.0 {
             found.extend(names(&value.value.0).map(|name| (value.span.clone(), name)));
         }
-        if let Some(json) = &self.json {
-            found.extend(
-                names_in_json(&json.value.0)
-                    .into_iter()
-                    .map(|name| (json.span.clone(), name)),
-            );
-        }
+        found.extend(
+            self.json
+                .iter()
+                .flat_map(|json| &json.value.strings)
+                .flat_map(of),
+        );
         for (_, values) in self.form.iter().flat_map(|form| &form.value.0) {
             found.extend(
                 values
@@ -345,7 +349,7 @@ impl RequestKeys {
             return None;
         }
         Some(if let Some(json) = &self.json {
-            Body::Json(json.value.0.clone())
+            Body::Json(json.value.value.clone())
         } else if let Some(form) = &self.form {
             let fields = form.value.0.iter();
             let pairs = fields.flat_map(|(name, values)| {

@@ -66,16 +66,6 @@ pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Names of the templates in the strings of a JSON value.
-pub(crate) fn names_in_json(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => names(text).collect(),
-        Value::Array(items) => items.iter().flat_map(names_in_json).collect(),
-        Value::Object(fields) => fields.values().flat_map(names_in_json).collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// Puts saved values in.
 ///
 /// # Errors

@@ -58,6 +58,13 @@ impl Decode for SqlItem {
                 return None;
             }
         };
+        if let Some(when) = &keys.when
+            && count_statements(&when.value) != 1
+        {
+            let problem = Problem::at(when.span.clone(), "a condition is one expression");
+            cx.report(problem.help("write it as after `where`: \":n < 4\""));
+            return None;
+        }
         let (problem, help) = match count_statements(&keys.run.value) {
             0 => ("there is no statement here", "take it out, or write one"),
             1 => return Some(Self(keys)),

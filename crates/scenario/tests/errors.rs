@@ -53,6 +53,8 @@ stories! {
     the_file_is_not_there: render(&load(Path::new("tests/lobby/loby.toml")).unwrap_err());
     the_file_is_not_toml: mistakes("title = \"never closed\n[database\nengine = postgres\n");
     the_file_is_empty: mistakes("");
+    the_file_is_a_folder: render(&load(Path::new("tests/lobby")).unwrap_err());
+    a_table_is_written_twice: with_database(DATABASE);
     a_table_is_misspelt: with_actor("[chek]\nserial = true\n");
     a_key_is_like_no_other: with_actor("[check]\nxylophone = true\n");
     the_title_is_a_number: mistakes(&format!("title = 5\n{DATABASE}{ACTOR}"));
@@ -72,6 +74,7 @@ stories! {
     a_setup_file_is_a_number: with_database(&format!("setup = [1]\n{ACTOR}"));
     a_database_key_is_misspelt: with_database(&format!("setings = {{ work_mem = \"1MB\" }}\n{ACTOR}"));
     a_named_database_has_a_misspelt_key: mistakes(&format!("[database.logs]\nengin = \"postgres\"\n{ACTOR}"));
+    the_migration_is_empty: with_database(&format!("prepare = \"\"\n{ACTOR}"));
     the_server_is_no_url: with_database(&format!("server = \"localhost\"\n{ACTOR}"));
     a_setting_has_an_odd_name: with_database(&format!("settings = {{ \"a b\" = 1 }}\n{ACTOR}"));
     two_databases_are_called_main: with_database(&format!("[database.main]\nengine = \"postgres\"\n{ACTOR}"));
@@ -125,6 +128,7 @@ stories! {
     a_step_is_two_statements: with_service("[[actor]]\nname = \"ben\"\nsql = [\"begin; select 1\"]\n");
     a_step_is_no_statement: with_service("[[actor]]\nname = \"ben\"\nsql = [\"begin\", \"-- later\"]\n");
     a_step_is_a_number: with_service("[[actor]]\nname = \"ben\"\nsql = [1]\n");
+    a_condition_is_empty: with_service("[[actor]]\nname = \"ben\"\nsql = [{ when = \"\", run = \"commit\" }]\n");
     a_step_only_has_a_condition: with_service("[[actor]]\nname = \"ben\"\nsql = [{ when = \":n\" }]\n");
     nobody_is_logged_in: with_actor("[[before]]\nrequest = \"POST /login\"\nas = \"bne\"\n");
 }
@@ -184,4 +188,36 @@ stories! {
     the_time_is_a_number: with_actor("[explore]\ntime = 60\n");
     there_are_no_labs: with_actor("[explore]\nlabs = 0\n");
     the_seed_is_a_fraction: with_actor("[explore]\nseed = 1.5\n");
+}
+
+#[test]
+fn half_a_file_is_never_too_much() {
+    let text = std::fs::read_to_string("tests/lobby/lobby.toml").unwrap();
+    let mut wrong = 0;
+    for (at, _) in text.char_indices() {
+        // What is cut off may leave a good file, or one whose every problem can be shown.
+        if let Err(errors) = parse("lobby.toml", &text[..at], Path::new("tests/lobby")) {
+            assert!(!errors.problems().is_empty());
+            assert!(render(&errors).contains('×'), "cut at {at}");
+            wrong += 1;
+        }
+    }
+    assert!(wrong > text.len() / 2, "only {wrong} of {}", text.len());
+}
+
+#[test]
+fn any_line_may_be_lost() {
+    let text = std::fs::read_to_string("tests/lobby/lobby.toml").unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    for lost in 0..lines.len() {
+        let rest: Vec<_> = lines
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != lost)
+            .map(|(_, line)| *line)
+            .collect();
+        if let Err(errors) = parse("lobby.toml", &rest.join("\n"), Path::new("tests/lobby")) {
+            assert!(render(&errors).contains('×'), "without line {lost}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use deadheat_scenario::{Body, MAIN, Scenario, Work, load, parse};
+use deadheat_scenario::{Body, MAIN, Scenario, Strategy, Work, load, parse};
 use serde_json::json;
 
 fn lobby() -> Scenario {
@@ -172,4 +172,50 @@ fn a_race_changes_with_its_setup_file_and_not_with_its_folder() {
         fingerprint("create table t()"),
         fingerprint("create table u()")
     );
+}
+
+#[test]
+fn a_saved_path_may_lack_its_slash() {
+    let scenario = small(
+        "[[actor]]\nname = \"ben\"\nrequests = [{ request = \"GET /\", save = { next = \"json:$.next\" } }, { request = \"GET {next}\" }]\n",
+    );
+    let Work::Requests(requests) = &scenario.actors[0].work else {
+        panic!("ben sends requests");
+    };
+    let path = |next: &str| {
+        let saved = BTreeMap::from([("next".to_owned(), json!(next))]);
+        requests[1].fill(&saved).unwrap().path
+    };
+    assert_eq!(path("orders/7"), "/orders/7");
+    assert_eq!(path("/orders/7?a=%20"), "/orders/7?a=%20");
+    assert_eq!(path("https://shop.example"), "/");
+}
+
+#[test]
+fn a_flag_names_a_strategy_as_the_file_does() {
+    assert_eq!("random".parse(), Ok(Strategy::Random));
+    let error = "rnadom".parse::<Strategy>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no strategy `rnadom`: did you mean `random`?"
+    );
+}
+
+#[test]
+fn two_buyers_can_be_brought_to_the_last_step_of_a_checkout() {
+    let scenario = small(
+        "[[before]]\ncopies = 2\nas = \"buyer {n}\"\nfollow = true\nrequests = [\n\
+         { request = \"POST /accounts/login/\", form = { login-username = \"u{n}@example.com\", login_submit = \"Log In\" } },\n\
+         { request = \"POST /basket/add/1/\", form = { quantity = 1 }, follow = false },\n\
+         { request = \"GET /checkout/\" },\n]\n\
+         [[actor]]\nname = \"buyer {n}\"\ncopies = 2\nrequest = \"POST /checkout/preview/\"\nform = { action = \"place_order\" }\n",
+    );
+    let Work::Requests(requests) = &scenario.before[1].work else {
+        panic!("the second buyer sends requests");
+    };
+    let follow: Vec<_> = requests.iter().map(|request| request.follow).collect();
+    assert_eq!(follow, [true, false, true]);
+    let login = requests[0].fill(&BTreeMap::new()).unwrap().body.unwrap();
+    assert_eq!(login, "login-username=u2%40example.com&login_submit=Log+In");
+    assert_eq!(scenario.actors[1].name, "buyer 2");
 }
