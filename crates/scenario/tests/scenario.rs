@@ -219,3 +219,17 @@ fn two_buyers_can_be_brought_to_the_last_step_of_a_checkout() {
     assert_eq!(login, "login-username=u2%40example.com&login_submit=Log+In");
     assert_eq!(scenario.actors[1].name, "buyer 2");
 }
+
+#[test]
+fn the_example_of_the_book_is_good() {
+    let book = load(Path::new("tests/lobby/book.toml"))
+        .unwrap_or_else(|errors| panic!("{:?}", errors.problems()));
+    let names: Vec<_> = book
+        .actors
+        .iter()
+        .map(|actor| actor.name.as_str())
+        .collect();
+    assert_eq!(names, ["ben", "p1", "p2", "p3", "p4", "expire", "audit"]);
+    assert_eq!(book.before[0].shared_with.as_deref(), Some("ben"));
+    assert_eq!(book.explore.runs, Some(10_000));
+}
