@@ -1,0 +1,364 @@
+//! The commit gap: work and commit of a statement outside a transaction are two steps.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::lab::PROBE;
+use common::{Message, Server, Wire, bind, cell, describe, execute, gate, in_time, parse, query, run, sync, tags};
+use deadheat_gate::{Batch, Event, Gap, Gate, Ran, Release, Session, TxStatus};
+use tokio::sync::mpsc;
+
+/// A gate whose events the test answers by hand.
+struct Hand {
+    gate: Gate,
+    events: mpsc::UnboundedReceiver<Event>,
+    direct: Wire,
+    database: String,
+    _server: Arc<Server>,
+}
+
+impl Hand {
+    async fn new() -> Hand {
+        let server = Server::shared();
+        let database = server.database().await;
+        let mut direct = Wire::tcp(server.addr(), &database).await;
+        direct.run("create table t (id int primary key, v text); insert into t values (1, 'one')").await;
+        let (gate, events) = gate(server.unix()).await;
+        Hand { gate, events, direct, database, _server: server }
+    }
+
+    async fn event(&mut self) -> Event {
+        in_time(self.events.recv()).await.expect("the gate lives")
+    }
+
+    async fn open(&mut self) -> (Wire, Session) {
+        let stream = self.gate.connect(3);
+        let wire = Wire::on(Box::new(stream), &self.database).await;
+        match self.event().await {
+            Event::Opened { session, tag: 3, pid, startup } => {
+                assert_eq!(pid, wire.pid);
+                assert_eq!(startup["user"], "postgres");
+                (wire, session)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn arrived(&mut self, of: &Session) -> Batch {
+        match self.event().await {
+            Event::Arrived { session, batch } if session == of.id() => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn ran(&mut self, of: &Session) -> Ran {
+        match self.event().await {
+            Event::Ran { session, reply } if session == of.id() => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sends a simple Query through a session, run as it is.
+    async fn plainly(&mut self, wire: &mut Wire, session: &Session, sql: &str) -> Vec<Message> {
+        wire.send(&query(sql)).await;
+        self.arrived(session).await;
+        session.release(Release::default());
+        self.ran(session).await;
+        session.deliver();
+        wire.until(b'Z').await
+    }
+}
+
+fn with_gap() -> Release {
+    Release { gap: true, probe: None }
+}
+
+const SNEAK: &str = "insert into t select 2, 'sneaked' where not exists (select from t where v = 'sneaked')";
+
+#[tokio::test]
+async fn two_inserts_where_not_exists_overlap_in_the_gap() {
+    let mut hand = Hand::new().await;
+    hand.direct.run("alter table t drop constraint t_pkey").await;
+    let (mut one, first) = hand.open().await;
+    let (mut two, second) = hand.open().await;
+    one.send(&query(SNEAK)).await;
+    let batch = hand.arrived(&first).await;
+    assert_eq!((&*batch.statements[0].sql, batch.status, batch.simple, batch.flush), (SNEAK, TxStatus::Idle, true, false));
+    first.release(with_gap());
+    let reply = hand.ran(&first).await;
+    assert_eq!((reply.gap, reply.status, reply.tags), (Gap::Open, TxStatus::Idle, vec!["INSERT 0 1".to_owned()]));
+    two.send(&query(SNEAK)).await;
+    hand.arrived(&second).await;
+    second.release(with_gap());
+    assert_eq!(hand.ran(&second).await.gap, Gap::Open);
+    first.commit_gap();
+    assert_eq!(hand.ran(&first).await.gap, Gap::Closed);
+    second.commit_gap();
+    assert_eq!(hand.ran(&second).await.gap, Gap::Closed);
+    first.deliver();
+    second.deliver();
+    assert_eq!(tags(&one.until(b'Z').await), "CZ");
+    assert_eq!(tags(&two.until(b'Z').await), "CZ");
+    assert_eq!(cell(&hand.direct.run("select count(*) from t where v = 'sneaked'").await), "2");
+}
+
+#[tokio::test]
+async fn the_work_is_invisible_until_the_gap_is_committed() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&[run("update t set v = $1 where id = 1 returning v", &[Some("new")]), sync()].concat()).await;
+    let batch = hand.arrived(&session).await;
+    assert_eq!(batch.statements[0].params[0].text().as_deref(), Some("new"));
+    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    let reply = hand.ran(&session).await;
+    assert_eq!(reply.gap, Gap::Open);
+    assert_eq!(reply.rows, [[Some("new".to_owned())]]);
+    assert_eq!(reply.columns, ["v"]);
+    assert_eq!(reply.probe, Some(Vec::new()));
+    assert_eq!(cell(&hand.direct.run("select v from t").await), "one");
+    session.commit_gap();
+    assert_eq!(hand.ran(&session).await.gap, Gap::Closed);
+    assert_eq!(cell(&hand.direct.run("select v from t").await), "new");
+    session.deliver();
+    let seen = wire.until(b'Z').await;
+    assert_eq!(tags(&seen), "12TDCZ");
+    assert_eq!(seen[5].body, b"I");
+}
+
+#[tokio::test]
+async fn what_only_reads_commits_at_once() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&query("select id, v, null from t")).await;
+    hand.arrived(&session).await;
+    session.release(with_gap());
+    let reply = hand.ran(&session).await;
+    assert_eq!(reply.gap, Gap::Closed);
+    assert_eq!(reply.rows, [[Some("1".to_owned()), Some("one".to_owned()), None]]);
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "TDCZ");
+    let open = "select count(*) from pg_stat_activity where state like 'idle in%' and datname = current_database()";
+    assert_eq!(cell(&hand.direct.run(open).await), "0");
+}
+
+#[tokio::test]
+async fn an_error_in_the_gap_rolls_back() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&query("insert into t values (2, 'two'); insert into t values (1, 'again')")).await;
+    hand.arrived(&session).await;
+    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    let reply = hand.ran(&session).await;
+    assert_eq!((reply.gap, reply.status, reply.probe), (Gap::Closed, TxStatus::Idle, None));
+    let error = reply.error.expect("an error");
+    assert_eq!((error.code.as_str(), error.table.as_deref()), ("23505", Some("t")));
+    assert_eq!(error.constraint.as_deref(), Some("t_pkey"));
+    session.deliver();
+    let seen = wire.until(b'Z').await;
+    assert_eq!(tags(&seen), "CEZ");
+    assert_eq!(seen[2].body, b"I");
+    assert_eq!(cell(&hand.plainly(&mut wire, &session, "select count(*) from t").await), "1");
+}
+
+/// Write skew under SERIALIZABLE: one of two overlapping statements fails, at its commit at the latest.
+async fn skew(hand: &mut Hand, batch: impl Fn(&str) -> Vec<u8>) -> (Ran, Vec<Message>) {
+    hand.direct.run("truncate t").await;
+    let (mut one, first) = hand.open().await;
+    let (mut two, second) = hand.open().await;
+    for (wire, session) in [(&mut one, &first), (&mut two, &second)] {
+        hand.plainly(wire, session, "set default_transaction_isolation = 'serializable'").await;
+    }
+    for (wire, session, id) in [(&mut one, &first, "1"), (&mut two, &second, "2")] {
+        wire.send(&batch(&format!("insert into t select {id}, count(*)::text from t"))).await;
+        hand.arrived(session).await;
+        session.release(with_gap());
+        let reply = hand.ran(session).await;
+        assert_eq!((reply.gap, &reply.error), (Gap::Open, &None));
+    }
+    first.commit_gap();
+    assert_eq!(hand.ran(&first).await.error, None);
+    second.commit_gap();
+    let reply = hand.ran(&second).await;
+    second.deliver();
+    (reply, two.until(b'Z').await)
+}
+
+#[tokio::test]
+async fn serialization_failure_at_commit_is_the_statements_error() {
+    let mut hand = Hand::new().await;
+    let (reply, seen) = skew(&mut hand, query).await;
+    assert_eq!((reply.gap, reply.status, reply.tags.len()), (Gap::Closed, TxStatus::Idle, 0));
+    assert_eq!(reply.error.expect("an error").code, "40001");
+    assert_eq!(tags(&seen), "EZ");
+    let (reply, seen) = skew(&mut hand, |sql| [run(sql, &[]), sync()].concat()).await;
+    assert_eq!(reply.error.expect("an error").code, "40001");
+    assert_eq!(tags(&seen), "12nCEZ");
+    assert_eq!(seen[5].body, b"I");
+}
+
+#[tokio::test]
+async fn refused_inside_a_block_it_runs_bare_from_then_on() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    for _ in 0..2 {
+        wire.send(&[parse("v", "vacuum t"), bind("", "v", &[]), execute("", 0), sync()].concat()).await;
+        hand.arrived(&session).await;
+        session.release(with_gap());
+        let reply = hand.ran(&session).await;
+        assert_eq!((reply.gap, reply.error, reply.tags), (Gap::None, None, vec!["VACUUM".to_owned()]));
+        session.deliver();
+        assert_eq!(tags(&wire.until(b'Z').await), "12CZ");
+        wire.send(&[common::close(b'S', "v"), sync()].concat()).await;
+        assert_eq!(tags(&wire.until(b'Z').await), "3Z");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_too_large_to_hold_streams_and_has_no_gap() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    let sql = "insert into t values (2, 'x'); select repeat('x', 1000) from generate_series(1, 30000)";
+    wire.send(&query(sql)).await;
+    hand.arrived(&session).await;
+    session.release(with_gap());
+    let rows = wire.until(b'D').await;
+    assert_eq!(tags(&rows), "CTD");
+    for _ in 1..30_000 {
+        assert_eq!(wire.next().await.expect("a row").tag, b'D');
+    }
+    let reply = hand.ran(&session).await;
+    assert_eq!((reply.gap, reply.streamed, reply.rows.len()), (Gap::Closed, true, 20));
+    assert_eq!(reply.rows[0][0].as_ref().expect("a cell").len(), 200);
+    assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "2");
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "CZ");
+}
+
+#[tokio::test]
+async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    hand.plainly(&mut wire, &session, "begin").await;
+    let series = "select g from generate_series(1, 3) g";
+    wire.send(&[parse("", series), bind("", "", &[]), describe(b'P', ""), execute("", 1), sync()].concat()).await;
+    assert_eq!(hand.arrived(&session).await.status, TxStatus::Open);
+    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    let reply = hand.ran(&session).await;
+    assert_eq!((reply.gap, reply.status, reply.probe), (Gap::None, TxStatus::Open, Some(Vec::new())));
+    session.deliver();
+    wire.until(b'Z').await;
+    // The unnamed portal is still there.
+    wire.send(&[execute("", 0), sync()].concat()).await;
+    assert_eq!(&*hand.arrived(&session).await.statements[0].sql, series);
+    session.release(Release::default());
+    let reply = hand.ran(&session).await;
+    assert_eq!(reply.rows, [[Some("2".to_owned())], [Some("3".to_owned())]]);
+    session.deliver();
+    wire.until(b'Z').await;
+    wire.send(&query("insert into t values (2, 'two')")).await;
+    hand.arrived(&session).await;
+    session.release(Release { gap: false, probe: Some(PROBE.into()) });
+    let reply = hand.ran(&session).await;
+    assert_eq!(reply.probe, Some(vec![vec![Some("t".to_owned()), Some("1".to_owned())]]));
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "CZ");
+    wire.send(&query("select 1/0")).await;
+    hand.arrived(&session).await;
+    session.release(Release { gap: false, probe: Some(PROBE.into()) });
+    let reply = hand.ran(&session).await;
+    assert_eq!((reply.probe, reply.status), (None, TxStatus::Failed));
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "EZ");
+}
+
+#[tokio::test]
+async fn a_pipeline_is_held_batch_by_batch() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    let batches = [run("insert into t values (2, '')", &[]), sync(), query("select count(*) from t"), parse("s", "select 1"), sync()];
+    wire.send(&batches.concat()).await;
+    hand.arrived(&session).await;
+    session.release(with_gap());
+    assert_eq!(hand.ran(&session).await.gap, Gap::Open);
+    session.commit_gap();
+    hand.ran(&session).await;
+    session.deliver();
+    assert_eq!(&*hand.arrived(&session).await.statements[0].sql, "select count(*) from t");
+    session.release(with_gap());
+    assert_eq!(hand.ran(&session).await.rows, [[Some("2".to_owned())]]);
+    session.deliver();
+    let mut seen = tags(&wire.until(b'Z').await);
+    for _ in 0..2 {
+        seen += &tags(&wire.until(b'Z').await);
+    }
+    assert_eq!(seen, "12nCZTDCZ1Z");
+}
+
+#[tokio::test]
+async fn a_sync_behind_flush_is_the_commit() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat()).await;
+    let batch = hand.arrived(&session).await;
+    assert_eq!((batch.flush, batch.status), (true, TxStatus::Idle));
+    session.release(with_gap());
+    let reply = hand.ran(&session).await;
+    assert_eq!((reply.gap, reply.status), (Gap::None, TxStatus::Open));
+    session.deliver();
+    wire.until(b'C').await;
+    wire.send(&sync()).await;
+    let batch = hand.arrived(&session).await;
+    assert_eq!((&*batch.statements[0].sql, batch.implied, batch.status), ("COMMIT", true, TxStatus::Open));
+    assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "1");
+    session.release(Release::default());
+    assert_eq!(hand.ran(&session).await.status, TxStatus::Idle);
+    assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "2");
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "Z");
+}
+
+#[tokio::test]
+async fn refused_batches_never_reach_the_server() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&[parse("s", "insert into t values (2, '')"), bind("", "s", &[]), execute("", 0), sync()].concat()).await;
+    hand.arrived(&session).await;
+    session.refuse("57P05", "drained");
+    let seen = wire.until(b'Z').await;
+    assert_eq!((tags(&seen).as_str(), seen[0].code().as_deref(), &*seen[1].body), ("EZ", Some("57P05"), &b"I"[..]));
+    hand.plainly(&mut wire, &session, "begin").await;
+    wire.send(&query("insert into t values (2, '')")).await;
+    hand.arrived(&session).await;
+    session.refuse("57P05", "drained");
+    let seen = wire.until(b'Z').await;
+    assert_eq!((tags(&seen).as_str(), &*seen[1].body), ("EZ", &b"E"[..]));
+    let seen = hand.plainly(&mut wire, &session, "select 1").await;
+    assert_eq!(seen[0].code().as_deref(), Some("25P02"));
+    hand.plainly(&mut wire, &session, "rollback").await;
+    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat()).await;
+    hand.arrived(&session).await;
+    session.refuse("57P05", "drained");
+    assert_eq!(wire.until(b'E').await.len(), 1);
+    wire.send(&[run("select 'skipped'", &[]), sync()].concat()).await;
+    assert_eq!(tags(&wire.until(b'Z').await), "Z");
+    assert_eq!(cell(&hand.plainly(&mut wire, &session, "select count(*) from t").await), "1");
+}
+
+#[tokio::test]
+async fn reset_starts_the_session_over() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    hand.plainly(&mut wire, &session, "begin").await;
+    hand.plainly(&mut wire, &session, "insert into t values (2, '')").await;
+    session.reset();
+    assert!(matches!(hand.event().await, Event::Reset { session: of } if of == session.id()));
+    let seen = hand.plainly(&mut wire, &session, "select count(*) from t").await;
+    assert_eq!((cell(&seen), tags(&seen).as_str()), ("1".to_owned(), "TDCZ"));
+    session.close();
+    match hand.event().await {
+        Event::Closed { session: of, reason } => assert_eq!((of, reason.as_str()), (session.id(), "closed by the lab")),
+        other => panic!("{other:?}"),
+    }
+    assert!(wire.next().await.is_none());
+}
