@@ -11,12 +11,6 @@ impl Actors {
         self.0.binary_search(&actor).is_ok()
     }
 
-    pub(crate) fn insert(&mut self, actor: Actor) {
-        if let Err(at) = self.0.binary_search(&actor) {
-            self.0.insert(at, actor);
-        }
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = Actor> + '_ {
         self.0.iter().copied()
     }

@@ -1,5 +1,6 @@
 //! What happened before what: vector clocks over the steps of one run, the races among them, the trace's identity.
 
+use crate::rng::mix;
 use crate::{Actor, Event, Footprint};
 
 /// Two steps of a run, one right after the other as far as causes go, that could have been the other way round.
@@ -35,7 +36,10 @@ impl Causality {
     /// Works out the clocks and races of a run; `pending` are steps that a lock kept from being made at all.
     pub(crate) fn new<F: Footprint>(events: &[Event<F>], pending: &[(Actor, F)]) -> Self {
         let all = events.iter().map(|e| e.actor);
-        let width = all.chain(pending.iter().map(|p| p.0)).map(|a| usize::from(a.0) + 1).max();
+        let width = all
+            .chain(pending.iter().map(|p| p.0))
+            .map(|a| usize::from(a.0) + 1)
+            .max();
         let mut this = Self {
             width: width.unwrap_or(0),
             clocks: Vec::new(),
@@ -49,7 +53,14 @@ impl Causality {
         for (j, event) in events.iter().enumerate() {
             let a = usize::from(event.actor.0);
             let (from, to) = (a * this.width, (a + 1) * this.width);
-            let mut clock = this.look_back(events, j, event.actor, &event.footprint, &event.wakes, &own[from..to]);
+            let mut clock = this.look_back(
+                events,
+                j,
+                event.actor,
+                &event.footprint,
+                &event.wakes,
+                &own[from..to],
+            );
             clock[a] = own[from + a] + 1;
             this.actors.push(event.actor);
             this.ticks.push(clock[a]);
@@ -94,10 +105,21 @@ impl Causality {
                 continue;
             }
             let is_race = woken || !earlier.footprint.enables(footprint);
-            self.races.push(Race { first: i, second: j, actor, reversible: is_race });
-            join(&mut clock, &self.clocks[i * self.width..(i + 1) * self.width]);
+            self.races.push(Race {
+                first: i,
+                second: j,
+                actor,
+                reversible: is_race,
+            });
+            join(
+                &mut clock,
+                &self.clocks[i * self.width..(i + 1) * self.width],
+            );
             if is_race {
-                join(&mut reversible, &self.clocks[i * self.width..(i + 1) * self.width]);
+                join(
+                    &mut reversible,
+                    &self.clocks[i * self.width..(i + 1) * self.width],
+                );
             }
         }
         clock
@@ -165,7 +187,12 @@ impl Causality {
         for (step, actor) in self.actors.iter().enumerate() {
             let mut hash = mix(u64::from(actor.0) + 1);
             // Zeros are left out: how wide the clocks are says nothing.
-            for (b, &entry) in self.clock(step).iter().enumerate().filter(|(_, entry)| **entry > 0) {
+            for (b, &entry) in self
+                .clock(step)
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| **entry > 0)
+            {
                 hash = mix(hash ^ (b as u64) << 32 ^ u64::from(entry));
             }
             sum = sum.wrapping_add(hash);
@@ -186,12 +213,4 @@ fn join(into: &mut [u32], other: &[u32]) {
     for (a, b) in into.iter_mut().zip(other) {
         *a = (*a).max(*b);
     }
-}
-
-/// The output function of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-pub(crate) fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

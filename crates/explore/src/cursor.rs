@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actors::Actors;
+use crate::sampler::Draw;
 use crate::{Actor, Event, Footprint, causality};
 
 /// How a run ended.
@@ -54,6 +55,8 @@ pub(crate) enum Policy<F> {
     /// As `Keep`, but those asleep are left alone: what they would lead to is explored elsewhere. The sleep set
     /// is that of the place where the script's last step is made.
     Awake(Vec<(Actor, F)>),
+    /// At random.
+    Draw(Box<Draw>),
 }
 
 impl<F: Footprint> Cursor<F> {
@@ -65,7 +68,10 @@ impl<F: Footprint> Cursor<F> {
     /// A run along a schedule. After its end, and where its actor is not enabled (which counts as a divergence),
     /// the actor that moved last goes on, else the lowest.
     pub fn replay(schedule: Vec<Actor>) -> Self {
-        let script = schedule.into_iter().map(|actor| Planned { actor, key: None }).collect();
+        let script = schedule
+            .into_iter()
+            .map(|actor| Planned { actor, key: None })
+            .collect();
         Self::new(0, script, Policy::Keep)
     }
 
@@ -121,10 +127,13 @@ impl<F: Footprint> Cursor<F> {
             last.or_else(|| enabled.iter().find(|&a| awake(a)))
         };
         match &mut self.policy {
-            Policy::Order(order) => {
-                order.iter().copied().find(|&a| enabled.contains(a)).or_else(|| enabled.iter().next())
-            }
+            Policy::Order(order) => order
+                .iter()
+                .copied()
+                .find(|&a| enabled.contains(a))
+                .or_else(|| enabled.iter().next()),
             Policy::Keep => keep(&|_| true),
+            Policy::Draw(draw) => draw.choose(enabled, self.events.len()),
             Policy::Awake(asleep) => keep(&|a| asleep.iter().all(|(b, _)| *b != a)),
         }
     }
@@ -133,21 +142,24 @@ impl<F: Footprint> Cursor<F> {
     /// [diverged](Cursor::diverged).
     pub fn stepped(&mut self, event: Event<F>) {
         let at = self.events.len();
-        if let Some(planned) = self.script.get(at) {
-            if planned.actor != event.actor || planned.key.is_some_and(|key| key != event.key) {
-                self.diverged.get_or_insert(at);
-            }
+        if let Some(planned) = self.script.get(at)
+            && (planned.actor != event.actor || planned.key.is_some_and(|key| key != event.key))
+        {
+            self.diverged.get_or_insert(at);
         }
         if self.enabled.len() == at {
             // A step that was not asked for; taken as the only one there was.
             self.enabled.push(std::iter::once(event.actor).collect());
         }
-        if at + 1 >= self.script.len() {
-            if let Policy::Awake(asleep) = &mut self.policy {
-                asleep.retain(|(actor, footprint)| stays_asleep(*actor, footprint, &event));
-            }
+        if at + 1 >= self.script.len()
+            && let Policy::Awake(asleep) = &mut self.policy
+        {
+            asleep.retain(|(actor, footprint)| stays_asleep(*actor, footprint, &event));
         }
         self.events.push(event);
+        if let Policy::Draw(draw) = &mut self.policy {
+            draw.stepped(&self.events);
+        }
     }
 
     /// Names a step that a lock outside the reach of attempts keeps from being made (see
@@ -216,7 +228,9 @@ impl<F: Footprint> Run<F> {
 
     /// How often an actor was left that could have gone on.
     pub fn preemptions(&self) -> u32 {
-        (1..self.events.len()).map(|at| u32::from(self.preempts(at))).sum()
+        (1..self.events.len())
+            .map(|at| u32::from(self.preempts(at)))
+            .sum()
     }
 
     pub(crate) fn preempts(&self, at: usize) -> bool {

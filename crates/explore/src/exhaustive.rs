@@ -112,15 +112,28 @@ impl<F: Footprint> Exhaustive<F> {
             self.ending = Some(self.finished());
             return;
         }
-        let left = self.config.runs.map_or(u64::MAX, |cap| cap.saturating_sub(self.index));
+        let left = self
+            .config
+            .runs
+            .map_or(u64::MAX, |cap| cap.saturating_sub(self.index));
         if left == 0 {
             let open = self.queue.len();
-            self.stop(format!("the cap of {} runs is reached, with {open} branches still to run", self.index));
+            self.stop(format!(
+                "the cap of {} runs is reached, with {open} branches still to run",
+                self.index
+            ));
             return;
         }
-        let ready = |place: &Place| place.is_none_or(|(node, branch)| self.tree.is_ready(node, branch));
-        let ready = self.queue.iter().filter(|(_, place)| ready(place)).map(|(key, _)| *key);
-        let mut keys: Vec<(u32, u64)> = ready.take(ROUND.min(usize::try_from(left).unwrap_or(ROUND))).collect();
+        let ready =
+            |place: &Place| place.is_none_or(|(node, branch)| self.tree.is_ready(node, branch));
+        let ready = self
+            .queue
+            .iter()
+            .filter(|(_, place)| ready(place))
+            .map(|(key, _)| *key);
+        let mut keys: Vec<(u32, u64)> = ready
+            .take(ROUND.min(usize::try_from(left).unwrap_or(ROUND)))
+            .collect();
         let Some(&(preemptions, _)) = keys.first() else {
             // All that is left waits for branches whose runs were lost.
             self.ending = Some(self.finished());
@@ -138,7 +151,9 @@ impl<F: Footprint> Exhaustive<F> {
 
     fn finished(&self) -> Ending {
         match (&self.lost, self.config.preemptions) {
-            (Some(lost), _) => Ending::Stopped(format!("{lost}; what is below it was not explored")),
+            (Some(lost), _) => {
+                Ending::Stopped(format!("{lost}; what is below it was not explored"))
+            }
             (None, Some(preemptions)) if self.bounded => Ending::Bounded { preemptions },
             (None, _) => Ending::Exhausted,
         }
@@ -167,8 +182,16 @@ impl<F: Footprint> Exhaustive<F> {
         }
         let left = (self.tree.size() - self.progress.runs as f64).max(self.queue.len() as f64);
         self.progress.runs_left = Some(left.round() as u64);
-        if self.config.blocked_runs.is_some_and(|cap| self.progress.blocked_runs >= cap) && !self.queue.is_empty() {
-            self.stop(format!("{} runs were blocked, which is the cap", self.progress.blocked_runs));
+        if self
+            .config
+            .blocked_runs
+            .is_some_and(|cap| self.progress.blocked_runs >= cap)
+            && !self.queue.is_empty()
+        {
+            self.stop(format!(
+                "{} runs were blocked, which is the cap",
+                self.progress.blocked_runs
+            ));
         }
     }
 
@@ -176,9 +199,13 @@ impl<F: Footprint> Exhaustive<F> {
         self.progress.runs += 1;
         let index = run.index;
         let lost = match (run.diverged, run.end) {
-            (Some(at), _) => Some(format!("run {index} diverged at step {at}: it is not the same every time")),
+            (Some(at), _) => Some(format!(
+                "run {index} diverged at step {at}: it is not the same every time"
+            )),
             (None, End::Failed) => Some(format!("run {index} failed")),
-            (None, End::Cut) if !run.blocked => Some(format!("run {index} was cut short by its driver")),
+            (None, End::Cut) if !run.blocked => {
+                Some(format!("run {index} was cut short by its driver"))
+            }
             (None, _) => None,
         };
         if let Some(lost) = lost {
@@ -194,8 +221,11 @@ impl<F: Footprint> Exhaustive<F> {
         }
         let complete = run.end != End::Cut;
         let moved = run.schedule();
-        let Some((node, branch)) = place.or_else(|| moved.first().map(|&a| (Tree::<F>::ROOT, self.tree.add(Tree::<F>::ROOT, a))))
-        else {
+        let Some((node, branch)) = place.or_else(|| {
+            moved
+                .first()
+                .map(|&a| (Tree::<F>::ROOT, self.tree.add(Tree::<F>::ROOT, a)))
+        }) else {
             // Nobody ever moves: the empty trace.
             self.traces.insert(0);
             self.progress.traces = 1;
@@ -218,12 +248,17 @@ impl<F: Footprint> Exhaustive<F> {
 
     fn want(&mut self, node: NodeId, actor: Actor) {
         let preemptions = self.tree.preemptions(node, actor);
-        if self.config.preemptions.is_some_and(|bound| preemptions > bound) {
+        if self
+            .config
+            .preemptions
+            .is_some_and(|bound| preemptions > bound)
+        {
             self.bounded = true;
             return;
         }
         let branch = self.tree.add(node, actor);
-        self.queue.insert((preemptions, self.queued), Some((node, branch)));
+        self.queue
+            .insert((preemptions, self.queued), Some((node, branch)));
         self.queued += 1;
     }
 }

@@ -20,6 +20,10 @@ mod causality;
 mod cursor;
 mod exhaustive;
 mod plan;
+mod random;
+mod rng;
+mod sampler;
+mod shrink;
 mod tree;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +31,9 @@ use serde::{Deserialize, Serialize};
 pub use causality::trace_id;
 pub use cursor::{Cursor, End, Run};
 pub use exhaustive::{Config, Exhaustive};
+pub use random::{Random, RandomConfig};
+pub use sampler::Sampler;
+pub use shrink::{FewerSwitches, fewer_switches};
 
 /// One of the things that run at the same time, by its position in the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

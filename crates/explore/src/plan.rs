@@ -17,14 +17,27 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Hangs a run into the tree, below the branch it was made for.
-    pub(crate) fn grow<F: Footprint>(tree: &mut Tree<F>, node: NodeId, branch: usize, run: Run<F>) -> Self {
+    pub(crate) fn grow<F: Footprint>(
+        tree: &mut Tree<F>,
+        node: NodeId,
+        branch: usize,
+        run: Run<F>,
+    ) -> Self {
         let causality = Causality::new(&run.events, &run.pending);
         let steps = run.events.len();
         let preempting: Vec<bool> = (0..steps).map(|at| run.preempts(at)).collect();
-        let goes_on = |at: usize| run.enabled.get(at + 1).is_some_and(|e| e.contains(run.events[at].actor));
+        let goes_on = |at: usize| {
+            run.enabled
+                .get(at + 1)
+                .is_some_and(|e| e.contains(run.events[at].actor))
+        };
         let running: Vec<bool> = (0..steps).map(goes_on).collect();
         let path = tree.grow(node, branch, run.events, &preempting, &running);
-        Self { causality, path, enabled: run.enabled }
+        Self {
+            causality,
+            path,
+            enabled: run.enabled,
+        }
     }
 
     /// The branches that source-DPOR with sleep sets wants: for each race one of the actors that can begin the
@@ -41,7 +54,8 @@ impl Seen {
                     || wanted.contains(&(node, actor))
             };
             let initials = self.causality.initials(race);
-            if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep) {
+            if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep)
+            {
                 wanted.extend(self.beginning(race, &initials).map(|actor| (node, actor)));
             }
         }
@@ -51,15 +65,28 @@ impl Seen {
     /// Whether the reversed step can be trusted after all: its actor's next step at the place of the earlier one
     /// is known, from a run that made it there or in a place as good, and commutes with everything that is kept.
     /// Then the reversal begins with it as well, and is explored there.
-    fn is_foreseen<F: Footprint>(&self, tree: &Tree<F>, race: Race, asleep: &[(Actor, &F)]) -> bool {
+    fn is_foreseen<F: Footprint>(
+        &self,
+        tree: &Tree<F>,
+        race: Race,
+        asleep: &[(Actor, &F)],
+    ) -> bool {
         if !self.causality.is_next(race) {
             return false;
         }
-        let of_sleep = asleep.iter().find(|(actor, _)| *actor == race.actor).map(|(_, footprint)| *footprint);
+        let of_sleep = asleep
+            .iter()
+            .find(|(actor, _)| *actor == race.actor)
+            .map(|(_, footprint)| *footprint);
         let known = of_sleep.or_else(|| tree.footprint(self.path[race.first].0, race.actor));
         known.is_some_and(|known| {
-            let mut kept = self.causality.kept(race).filter_map(|at| tree.event(self.path[at]));
-            kept.all(|event| !event.footprint.conflicts(known) && !event.wakes.contains(&race.actor))
+            let mut kept = self
+                .causality
+                .kept(race)
+                .filter_map(|at| tree.event(self.path[at]));
+            kept.all(|event| {
+                !event.footprint.conflicts(known) && !event.wakes.contains(&race.actor)
+            })
         })
     }
 
@@ -68,7 +95,9 @@ impl Seen {
         let enabled = &self.enabled[race.first];
         let able = |actor: &Actor| enabled.contains(*actor);
         let preferred = initials.iter().copied().find(|&actor| actor == race.actor);
-        let one = preferred.filter(able).or_else(|| initials.iter().copied().find(able));
+        let one = preferred
+            .filter(able)
+            .or_else(|| initials.iter().copied().find(able));
         let all = enabled.iter().filter(|_| one.is_none()).collect::<Vec<_>>();
         one.into_iter().chain(all)
     }
@@ -78,7 +107,11 @@ impl Seen {
     /// preemption more, and the reduction may have dropped the only cheap schedule of a trace (Coons,
     /// Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013). Where it cannot move, everybody else.
     /// A step that enabled another counts here as well: coming to a closed lock is a switch without a preemption.
-    pub(crate) fn conservative<F: Footprint>(&self, tree: &Tree<F>, moved: &[Actor]) -> Vec<(NodeId, Actor)> {
+    pub(crate) fn conservative<F: Footprint>(
+        &self,
+        tree: &Tree<F>,
+        moved: &[Actor],
+    ) -> Vec<(NodeId, Actor)> {
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for race in self.causality.races() {
             let mut start = race.first;
@@ -88,7 +121,9 @@ impl Seen {
             for at in [race.first, start] {
                 let (node, _) = self.path[at];
                 let able = self.enabled[at].contains(race.actor);
-                let actors = self.enabled[at].iter().filter(|&actor| !able || actor == race.actor);
+                let actors = self.enabled[at]
+                    .iter()
+                    .filter(|&actor| !able || actor == race.actor);
                 for actor in actors {
                     if !tree.has_branch(node, actor) && !wanted.contains(&(node, actor)) {
                         wanted.push((node, actor));

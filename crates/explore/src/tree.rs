@@ -48,8 +48,16 @@ impl<F: Footprint> Tree<F> {
     pub(crate) const ROOT: NodeId = 0;
 
     pub(crate) fn new() -> Self {
-        let root = Node { parent: None, branches: Vec::new(), preemptions: 0, running: None };
-        Self { nodes: vec![root], free: Vec::new() }
+        let root = Node {
+            parent: None,
+            branches: Vec::new(),
+            preemptions: 0,
+            running: None,
+        };
+        Self {
+            nodes: vec![root],
+            free: Vec::new(),
+        }
     }
 
     pub(crate) fn has_branch(&self, node: NodeId, actor: Actor) -> bool {
@@ -58,7 +66,10 @@ impl<F: Footprint> Tree<F> {
 
     /// What the choice of `actor` at `node` turned out to touch, if it was made.
     pub(crate) fn footprint(&self, node: NodeId, actor: Actor) -> Option<&F> {
-        let branch = self.nodes[node].branches.iter().find(|b| b.actor == actor)?;
+        let branch = self.nodes[node]
+            .branches
+            .iter()
+            .find(|b| b.actor == actor)?;
         branch.event.as_ref().map(|event| &event.footprint)
     }
 
@@ -85,19 +96,24 @@ impl<F: Footprint> Tree<F> {
         let mut at = Some((node, branch));
         while let Some((node, branch)) = at {
             let open = &mut self.nodes[node].branches[branch].open;
-            *open = open.checked_add_signed(by).expect("a run is closed once, after it was opened");
+            *open = open
+                .checked_add_signed(by)
+                .expect("a run is closed once, after it was opened");
             at = self.nodes[node].parent;
         }
     }
 
     /// Whether all branches added before this one were run, so that their footprints are known.
     pub(crate) fn is_ready(&self, node: NodeId, branch: usize) -> bool {
-        self.nodes[node].branches[..branch].iter().all(|b| b.event.is_some())
+        self.nodes[node].branches[..branch]
+            .iter()
+            .all(|b| b.event.is_some())
     }
 
     /// The nodes from the root to `node`, each with the branch taken there; `node` itself is left out.
     fn path(&self, node: NodeId) -> Vec<(NodeId, usize)> {
-        let mut path: Vec<_> = std::iter::successors(self.nodes[node].parent, |at| self.nodes[at.0].parent).collect();
+        let mut path: Vec<_> =
+            std::iter::successors(self.nodes[node].parent, |at| self.nodes[at.0].parent).collect();
         path.reverse();
         path
     }
@@ -108,7 +124,10 @@ impl<F: Footprint> Tree<F> {
         path.push((node, branch));
         let step = |&(node, branch): &(NodeId, usize)| {
             let branch = &self.nodes[node].branches[branch];
-            Planned { actor: branch.actor, key: branch.event.as_ref().map(|e| e.key) }
+            Planned {
+                actor: branch.actor,
+                key: branch.event.as_ref().map(|e| e.key),
+            }
         };
         path.iter().map(step).collect()
     }
@@ -119,7 +138,9 @@ impl<F: Footprint> Tree<F> {
         path.push((node, branch));
         let sets = self.sleep_sets(&path);
         let asleep = sets.last().into_iter().flatten();
-        asleep.map(|(actor, footprint)| (*actor, (*footprint).clone())).collect()
+        asleep
+            .map(|(actor, footprint)| (*actor, (*footprint).clone()))
+            .collect()
     }
 
     /// The sleep set at each node of a path, including the branches added before the one that the path takes.
@@ -130,12 +151,19 @@ impl<F: Footprint> Tree<F> {
             if at > 0 {
                 let (before, taken) = path[at - 1];
                 if let Some(event) = &self.nodes[before].branches[taken].event {
-                    let still = sets[at - 1].iter().filter(|(actor, footprint)| stays_asleep(*actor, *footprint, event));
+                    let still = sets[at - 1]
+                        .iter()
+                        .filter(|(actor, footprint)| stays_asleep(*actor, *footprint, event));
                     asleep.extend(still.copied());
                 }
             }
             for earlier in &self.nodes[node].branches[..branch] {
-                asleep.extend(earlier.event.as_ref().map(|event| (earlier.actor, &event.footprint)));
+                asleep.extend(
+                    earlier
+                        .event
+                        .as_ref()
+                        .map(|event| (earlier.actor, &event.footprint)),
+                );
             }
             sets.push(asleep);
         }
@@ -187,7 +215,9 @@ impl<F: Footprint> Tree<F> {
     pub(crate) fn close(&mut self, node: NodeId, branch: usize, path: &[(NodeId, usize)]) {
         self.change_open(node, branch, -1);
         for (at, &(node, branch)) in path.iter().enumerate().rev() {
-            let below = path.get(at + 1).map_or(1.0, |&(child, _)| self.nodes[child].size());
+            let below = path
+                .get(at + 1)
+                .map_or(1.0, |&(child, _)| self.nodes[child].size());
             let taken = &mut self.nodes[node].branches[branch];
             taken.size = Some(below);
             if taken.open == 0
@@ -207,7 +237,13 @@ impl<F: Footprint> Tree<F> {
 
 impl<F> Branch<F> {
     fn new(actor: Actor) -> Self {
-        Self { actor, event: None, child: None, open: 0, size: None }
+        Self {
+            actor,
+            event: None,
+            child: None,
+            open: 0,
+            size: None,
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use deadheat_explore::{Config, Ending};
 const CAP: u64 = 600;
 
 /// The first `count` generated programs that are small enough.
-fn programs(count: usize) -> impl Iterator<Item = (Generated, std::collections::BTreeMap<u64, u64>)> {
+fn programs(
+    count: usize,
+) -> impl Iterator<Item = (Generated, std::collections::BTreeMap<u64, u64>)> {
     let small = |seed| {
         let generated = Generated::new(seed);
         let classes = brute::classes(&generated.machine(), u32::MAX, CAP)?;
@@ -39,12 +41,23 @@ fn no_trace_within_a_bound_is_lost() {
     for (generated, classes) in programs(6_000) {
         let machine = generated.machine();
         for bound in 0..4 {
-            let found = exhaust(&machine, Config { preemptions: Some(bound), ..Config::default() });
-            assert!(found.preemptions <= bound, "a run exceeded bound {bound}: {generated:?}");
+            let found = exhaust(
+                &machine,
+                Config {
+                    preemptions: Some(bound),
+                    ..Config::default()
+                },
+            );
+            assert!(
+                found.preemptions <= bound,
+                "a run exceeded bound {bound}: {generated:?}"
+            );
             let within = brute::classes(&machine, bound, CAP).expect("a part of what fits");
             assert_eq!(found.classes, within, "bound {bound}: {generated:?}");
             match found.ending {
-                Ending::Exhausted => assert_eq!(found.classes, classes, "bound {bound}: {generated:?}"),
+                Ending::Exhausted => {
+                    assert_eq!(found.classes, classes, "bound {bound}: {generated:?}");
+                }
                 ending => assert_eq!(ending, Ending::Bounded { preemptions: bound }),
             }
             runs += found.progress.runs;

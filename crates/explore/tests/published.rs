@@ -37,7 +37,8 @@ fn machine(program: &str, size: &str) -> Machine {
 
 #[test]
 fn counts_are_reached_exactly() {
-    let table: BTreeMap<String, Entry> = toml::from_str(include_str!("data/traces.toml")).expect("it is TOML");
+    let table: BTreeMap<String, Entry> =
+        toml::from_str(include_str!("data/traces.toml")).expect("it is TOML");
     let all = std::env::var_os("DEADHEAT_SOAK").is_some();
     for (program, entry) in table {
         for (size, count) in entry.counts {
@@ -47,7 +48,13 @@ fn counts_are_reached_exactly() {
             }
             let began = std::time::Instant::now();
             let found = exhaust(&machine(&program, &size), Config::default());
-            println!("{program} {size}: {} traces in {} runs, {} of them blocked, {:?}", found.classes.len(), found.progress.runs, found.progress.blocked_runs, began.elapsed());
+            println!(
+                "{program} {size}: {} traces in {} runs, {} of them blocked, {:?}",
+                found.classes.len(),
+                found.progress.runs,
+                found.progress.blocked_runs,
+                began.elapsed()
+            );
             assert_eq!(found.classes.len(), count, "{program} {size}");
             assert_eq!(found.progress.traces, count as u64);
             assert_eq!(found.ending, Ending::Exhausted);

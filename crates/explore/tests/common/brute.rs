@@ -9,7 +9,11 @@ use super::machine::{Machine, Print};
 /// The traces that schedules of at most `bound` preemptions reach, with their outcomes; `None` if there are more
 /// than `cap` schedules.
 pub fn classes(machine: &Machine, bound: u32, cap: u64) -> Option<BTreeMap<u64, u64>> {
-    let mut all = All { classes: BTreeMap::new(), events: Vec::new(), left: cap };
+    let mut all = All {
+        classes: BTreeMap::new(),
+        events: Vec::new(),
+        left: cap,
+    };
     all.below(machine, bound).then_some(all.classes)
 }
 
@@ -24,14 +28,24 @@ impl All {
         let enabled = machine.enabled();
         if enabled.is_empty() {
             let outcome = machine.outcome();
-            let known = *self.classes.entry(trace_id(&self.events)).or_insert(outcome);
-            assert_eq!(known, outcome, "two interleavings of one trace came out differently");
+            let known = *self
+                .classes
+                .entry(trace_id(&self.events))
+                .or_insert(outcome);
+            assert_eq!(
+                known, outcome,
+                "two interleavings of one trace came out differently"
+            );
             if self.left == 0 {
                 return false;
             }
             self.left -= 1;
         }
-        let running: Option<Actor> = self.events.last().map(|e| e.actor).filter(|a| enabled.contains(a));
+        let running: Option<Actor> = self
+            .events
+            .last()
+            .map(|e| e.actor)
+            .filter(|a| enabled.contains(a));
         for who in enabled {
             let cost = u32::from(running.is_some_and(|running| running != who));
             if cost > bound {

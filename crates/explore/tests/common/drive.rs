@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Progress, Run, trace_id};
+use deadheat_explore::{
+    Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Progress, Run, trace_id,
+};
 
 use super::machine::{Machine, Print};
 
@@ -60,18 +62,28 @@ pub fn drive(
         preemptions: 0,
     };
     loop {
-        let next = if out.len() < labs { explorer.next() } else { Next::Wait };
+        let next = if out.len() < labs {
+            explorer.next()
+        } else {
+            Next::Wait
+        };
         match next {
             Next::Run(cursor) => out.push(follow(machine, cursor)),
             Next::Wait => {
-                assert!(!out.is_empty(), "the explorer waits for runs that nobody makes");
+                assert!(
+                    !out.is_empty(),
+                    "the explorer waits for runs that nobody makes"
+                );
                 let back = pick(out.len());
                 let (run, left) = out.swap_remove(back);
                 note(&mut found, &run, &left);
                 explorer.report(run);
             }
             Next::Done(ending) => {
-                assert!(out.is_empty(), "the explorer was done before it had all reports");
+                assert!(
+                    out.is_empty(),
+                    "the explorer was done before it had all reports"
+                );
                 found.ending = ending;
                 found.progress = explorer.progress();
                 return found;
@@ -83,7 +95,10 @@ pub fn drive(
 fn note(found: &mut Found, run: &Run<Print>, left: &Machine) {
     assert_eq!(run.diverged(), None, "the machine does the same every time");
     let schedule = run.schedule().iter().map(|a| a.0).collect();
-    assert!(found.schedules.insert(run.index(), schedule).is_none(), "indexes are given once");
+    assert!(
+        found.schedules.insert(run.index(), schedule).is_none(),
+        "indexes are given once"
+    );
     found.preemptions = found.preemptions.max(run.preemptions());
     if run.end() == End::Cut {
         return;

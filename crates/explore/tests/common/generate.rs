@@ -36,7 +36,14 @@ pub enum Kind {
     Mixed,
 }
 
-pub const KINDS: [Kind; 6] = [Kind::Cells, Kind::Swaps, Kind::Locks, Kind::Mailboxes, Kind::Rows, Kind::Mixed];
+pub const KINDS: [Kind; 6] = [
+    Kind::Cells,
+    Kind::Swaps,
+    Kind::Locks,
+    Kind::Mailboxes,
+    Kind::Rows,
+    Kind::Mixed,
+];
 
 /// A generated program: what each actor does, and what instead if its last reply was 0.
 #[derive(Clone, Debug)]
@@ -74,7 +81,11 @@ fn line(dice: &mut Dice, kind: Kind, longest: usize) -> Vec<(Op, Op)> {
     let mut line: Vec<(Op, Op)> = Vec::new();
     for _ in 0..steps {
         let op = op(dice, kind);
-        let instead = if dice.below(3) == 0 { self::op(dice, kind) } else { op };
+        let instead = if dice.below(3) == 0 {
+            self::op(dice, kind)
+        } else {
+            op
+        };
         line.push((op, instead));
     }
     let last = line.len() - 1;

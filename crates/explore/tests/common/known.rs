@@ -11,7 +11,10 @@ fn program(f: impl Fn(usize, &[i64]) -> Op + Send + Sync + 'static) -> Program {
 /// Straight-line actors: what they do does not depend on what they see.
 pub fn lines(actors: Vec<Vec<Op>>) -> Machine {
     let count = actors.len();
-    Machine::new(count, program(move |t, log| actors[t].get(log.len()).copied().unwrap_or(Op::End)))
+    Machine::new(
+        count,
+        program(move |t, log| actors[t].get(log.len()).copied().unwrap_or(Op::End)),
+    )
 }
 
 pub fn readers(n: usize) -> Machine {
@@ -74,10 +77,18 @@ pub fn indexer(n: usize) -> Machine {
         program(|t, log| {
             let (mut m, mut tries) = (1, 0);
             for &swapped in log {
-                (m, tries) = if swapped == 1 { (m + 1, 0) } else { (m, tries + 1) };
+                (m, tries) = if swapped == 1 {
+                    (m + 1, 0)
+                } else {
+                    (m, tries + 1)
+                };
             }
             let w = 11 * m + t;
-            if m > 4 { Op::End } else { Op::Swap((7 * w + tries) % 128, 0, i64::try_from(w).expect("small")) }
+            if m > 4 {
+                Op::End
+            } else {
+                Op::Swap((7 * w + tries) % 128, 0, i64::try_from(w).expect("small"))
+            }
         }),
     )
 }
@@ -109,7 +120,11 @@ pub fn mutex(n: usize, unlock: Unlock) -> Machine {
 
 pub fn cas_chain(n: usize) -> Machine {
     let number = |t: usize| i64::try_from(t).expect("small");
-    lines((0..n).map(|t| vec![Op::Swap(0, number(t), number(t) + 1)]).collect())
+    lines(
+        (0..n)
+            .map(|t| vec![Op::Swap(0, number(t), number(t) + 1)])
+            .collect(),
+    )
 }
 
 pub fn fib_bench(k: usize) -> Machine {
@@ -170,6 +185,12 @@ pub fn sql_atomic_update(n: usize) -> Machine {
 }
 
 pub fn sql_two_row_deadlock() -> Machine {
-    let session = |a, b| vec![Op::Sql(Sql::Add(a, 1)), Op::Sql(Sql::Add(b, 1)), Op::Sql(Sql::Commit)];
+    let session = |a, b| {
+        vec![
+            Op::Sql(Sql::Add(a, 1)),
+            Op::Sql(Sql::Add(b, 1)),
+            Op::Sql(Sql::Commit),
+        ]
+    };
     lines(vec![session(0, 1), session(1, 0)])
 }

@@ -21,11 +21,17 @@ pub struct Print {
 
 impl Print {
     pub fn read(bit: usize) -> Self {
-        Self { reads: 1 << bit, ..Self::default() }
+        Self {
+            reads: 1 << bit,
+            ..Self::default()
+        }
     }
 
     pub fn write(bit: usize) -> Self {
-        Self { writes: 1 << bit, ..Self::default() }
+        Self {
+            writes: 1 << bit,
+            ..Self::default()
+        }
     }
 
     pub fn and(self, other: Self) -> Self {
@@ -165,7 +171,10 @@ impl Machine {
     }
 
     pub fn enabled(&self) -> Vec<Actor> {
-        (0..self.actors()).filter(|&a| self.is_enabled(a)).map(actor).collect()
+        (0..self.actors())
+            .filter(|&a| self.is_enabled(a))
+            .map(actor)
+            .collect()
     }
 
     pub fn is_finished(&self) -> bool {
@@ -176,14 +185,29 @@ impl Machine {
     pub fn pending(&self) -> Vec<(Actor, Print)> {
         let waiting = |a: &usize| !self.rows.is_waiting(*a) && !self.is_enabled(*a);
         let print = |a: usize| match self.op(a) {
-            Op::Lock(lock) => Some((actor(a), Print { takes: 1 << lock, ..Print::write(lock) })),
+            Op::Lock(lock) => Some((
+                actor(a),
+                Print {
+                    takes: 1 << lock,
+                    ..Print::write(lock)
+                },
+            )),
             Op::Receive(mailbox) => {
                 let bit = slot(mailbox, self.mailboxes[mailbox].taken);
-                Some((actor(a), Print { takes: 1 << bit, ..Print::read(bit).and(Print::write(head(mailbox))) }))
+                Some((
+                    actor(a),
+                    Print {
+                        takes: 1 << bit,
+                        ..Print::read(bit).and(Print::write(head(mailbox)))
+                    },
+                ))
             }
             _ => None,
         };
-        (0..self.actors()).filter(waiting).filter_map(print).collect()
+        (0..self.actors())
+            .filter(waiting)
+            .filter_map(print)
+            .collect()
     }
 
     /// Makes the next step of an enabled actor.
@@ -212,7 +236,14 @@ impl Machine {
         };
         let mut key = DefaultHasher::new();
         (op, print, reply, &wakes, self.replies[a].len()).hash(&mut key);
-        Event { actor: who, footprint: print, key: key.finish(), wakes, waits_for, after }
+        Event {
+            actor: who,
+            footprint: print,
+            key: key.finish(),
+            wakes,
+            waits_for,
+            after,
+        }
     }
 
     fn plain(&mut self, actor: usize, op: Op) -> (Print, Option<i64>) {
@@ -233,26 +264,53 @@ impl Machine {
             Op::Swap(cell, ..) | Op::AddIf(cell, ..) => (Print::read(cell), 0),
             Op::Lock(lock) => {
                 self.locks.insert(lock, actor);
-                (Print { takes: 1 << lock, ..Print::write(lock) }, 0)
+                (
+                    Print {
+                        takes: 1 << lock,
+                        ..Print::write(lock)
+                    },
+                    0,
+                )
             }
             Op::Unlock(lock) if self.locks.get(&lock) != Some(&actor) => (Print::default(), 0),
             Op::Unlock(lock) => {
                 self.locks.remove(&lock);
-                (Print { gives: 1 << lock, ..Print::write(lock) }, 0)
+                (
+                    Print {
+                        gives: 1 << lock,
+                        ..Print::write(lock)
+                    },
+                    0,
+                )
             }
             Op::Send(mailbox, value) => {
                 let it = &mut self.mailboxes[mailbox];
                 it.values.push_back(value);
                 let bit = slot(mailbox, it.sent);
                 it.sent += 1;
-                (Print { gives: 1 << bit, ..Print::write(tail(mailbox)).and(Print::write(bit)) }, 0)
+                (
+                    Print {
+                        gives: 1 << bit,
+                        ..Print::write(tail(mailbox)).and(Print::write(bit))
+                    },
+                    0,
+                )
             }
             Op::Receive(mailbox) => {
                 let it = &mut self.mailboxes[mailbox];
-                let value = it.values.pop_front().expect("an actor that receives nothing is not enabled");
+                let value = it
+                    .values
+                    .pop_front()
+                    .expect("an actor that receives nothing is not enabled");
                 let bit = slot(mailbox, it.taken);
                 it.taken += 1;
-                (Print { takes: 1 << bit, ..Print::read(bit).and(Print::write(head(mailbox))) }, value)
+                (
+                    Print {
+                        takes: 1 << bit,
+                        ..Print::read(bit).and(Print::write(head(mailbox)))
+                    },
+                    value,
+                )
             }
             Op::Sql(_) | Op::End => unreachable!("not a plain step"),
         };
@@ -262,7 +320,13 @@ impl Machine {
     /// What everybody was told and what is left, for telling outcomes apart.
     pub fn outcome(&self) -> u64 {
         let mut hash = DefaultHasher::new();
-        (&self.cells, &self.replies, self.rows.committed(), self.is_finished()).hash(&mut hash);
+        (
+            &self.cells,
+            &self.replies,
+            self.rows.committed(),
+            self.is_finished(),
+        )
+            .hash(&mut hash);
         hash.finish()
     }
 }

@@ -53,7 +53,10 @@ fn waits(session: usize) -> usize {
 
 impl Rows {
     pub fn new(sessions: usize) -> Self {
-        Self { rows: vec![Row::default(); ROWS], sessions: vec![Session::default(); sessions] }
+        Self {
+            rows: vec![Row::default(); ROWS],
+            sessions: vec![Session::default(); sessions],
+        }
     }
 
     pub fn is_waiting(&self, session: usize) -> bool {
@@ -65,10 +68,19 @@ impl Rows {
     }
 
     pub fn run(&mut self, me: usize, sql: Sql) -> Effect {
-        let done = |print, reply| Effect { print, reply: Some(reply), woken: Vec::new(), waits_for: Vec::new() };
+        let done = |print, reply| Effect {
+            print,
+            reply: Some(reply),
+            woken: Vec::new(),
+            waits_for: Vec::new(),
+        };
         match sql {
             Sql::Select(row) => {
-                let print = if self.sessions[me].snapshot.is_some() { Print::default() } else { Print::read(value(row)) };
+                let print = if self.sessions[me].snapshot.is_some() {
+                    Print::default()
+                } else {
+                    Print::read(value(row))
+                };
                 done(print, self.visible(me, row))
             }
             Sql::Snapshot => {
@@ -78,32 +90,54 @@ impl Rows {
             }
             Sql::Commit => self.end(me, true, 0),
             Sql::Rollback => self.end(me, false, 0),
-            Sql::Set(row, _) | Sql::Add(row, _) | Sql::SetWhere(row, ..) => self.update(me, row, sql),
+            Sql::Set(row, _) | Sql::Add(row, _) | Sql::SetWhere(row, ..) => {
+                self.update(me, row, sql)
+            }
         }
     }
 
     fn own(&self, me: usize, row: usize) -> Option<i64> {
-        self.sessions[me].written.iter().rev().find(|(r, _)| *r == row).map(|(_, v)| *v)
+        self.sessions[me]
+            .written
+            .iter()
+            .rev()
+            .find(|(r, _)| *r == row)
+            .map(|(_, v)| *v)
     }
 
     fn visible(&self, me: usize, row: usize) -> i64 {
         let snapshot = self.sessions[me].snapshot.as_ref().map(|s| s[row]);
-        self.own(me, row).or(snapshot).unwrap_or(self.rows[row].committed)
+        self.own(me, row)
+            .or(snapshot)
+            .unwrap_or(self.rows[row].committed)
     }
 
     fn update(&mut self, me: usize, row: usize, sql: Sql) -> Effect {
         let seen = Print::read(value(row));
         if matches!(sql, Sql::SetWhere(_, old, _) if old != self.visible(me, row)) {
-            return Effect { print: seen, reply: Some(0), woken: Vec::new(), waits_for: Vec::new() };
+            return Effect {
+                print: seen,
+                reply: Some(0),
+                woken: Vec::new(),
+                waits_for: Vec::new(),
+            };
         }
         let touched = seen.and(Print::write(lock(row)));
         match self.rows[row].holder.filter(|&holder| holder != me) {
             None => match self.apply(me, row, sql) {
                 ABORTED => {
                     let effect = self.end(me, false, ABORTED);
-                    Effect { print: effect.print.and(touched), ..effect }
+                    Effect {
+                        print: effect.print.and(touched),
+                        ..effect
+                    }
                 }
-                reply => Effect { print: touched, reply: Some(reply), woken: Vec::new(), waits_for: Vec::new() },
+                reply => Effect {
+                    print: touched,
+                    reply: Some(reply),
+                    woken: Vec::new(),
+                    waits_for: Vec::new(),
+                },
             },
             Some(holder) => self.wait(me, row, sql, holder, touched),
         }
@@ -111,20 +145,30 @@ impl Rows {
 
     fn wait(&mut self, me: usize, row: usize, sql: Sql, holder: usize, touched: Print) -> Effect {
         let mut chain = vec![holder];
-        let mut print = touched.and(Print::write(waits(me))).and(Print::read(waits(holder)));
+        let mut print = touched
+            .and(Print::write(waits(me)))
+            .and(Print::read(waits(holder)));
         while let Some((next, _)) = self.sessions[chain[chain.len() - 1]].waits {
             let holder = self.rows[next].holder.expect("what is waited for is held");
             print = print.and(Print::read(lock(next)));
             if holder == me {
                 let effect = self.end(me, false, ABORTED);
-                return Effect { print: effect.print.and(print), ..effect };
+                return Effect {
+                    print: effect.print.and(print),
+                    ..effect
+                };
             }
             print = print.and(Print::read(waits(holder)));
             chain.push(holder);
         }
         self.rows[row].queue.push(me);
         self.sessions[me].waits = Some((row, sql));
-        Effect { print, reply: None, woken: Vec::new(), waits_for: vec![holder] }
+        Effect {
+            print,
+            reply: None,
+            woken: Vec::new(),
+            waits_for: vec![holder],
+        }
     }
 
     /// Takes the lock and writes, on the row as it is now; the reply.
@@ -147,7 +191,12 @@ impl Rows {
 
     /// Ends a transaction and lets those go on who waited for it.
     fn end(&mut self, me: usize, commit: bool, reply: i64) -> Effect {
-        let mut effect = Effect { print: Print::default(), reply: Some(reply), woken: Vec::new(), waits_for: Vec::new() };
+        let mut effect = Effect {
+            print: Print::default(),
+            reply: Some(reply),
+            woken: Vec::new(),
+            waits_for: Vec::new(),
+        };
         let session = &mut self.sessions[me];
         session.snapshot = None;
         let mut released: Vec<usize> = Vec::new();
@@ -166,7 +215,10 @@ impl Rows {
             while self.rows[row].holder.is_none() && !self.rows[row].queue.is_empty() {
                 let next = self.rows[row].queue.remove(0);
                 let (_, sql) = self.sessions[next].waits.take().expect("who queues waits");
-                effect.print = effect.print.and(Print::read(value(row))).and(Print::write(waits(next)));
+                effect.print = effect
+                    .print
+                    .and(Print::read(value(row)))
+                    .and(Print::write(waits(next)));
                 let reply = self.apply(next, row, sql);
                 effect.woken.push((next, reply));
                 if reply == ABORTED {

@@ -1,0 +1,195 @@
+//! A search says that it has seen everything only when it has.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::drive::{drive, exhaust, follow};
+use common::known;
+use common::machine::Print;
+use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Run};
+
+fn words(ending: Ending) -> String {
+    match ending {
+        Ending::Stopped(why) => why,
+        other => panic!("it claims {other:?}"),
+    }
+}
+
+#[test]
+fn a_cap_on_runs_is_never_taken_for_the_end() {
+    let machine = known::sql_lost_update(3);
+    for cap in 0..96 {
+        let found = exhaust(
+            &machine,
+            Config {
+                runs: Some(cap),
+                ..Config::default()
+            },
+        );
+        assert!(words(found.ending).contains(&format!("cap of {cap} runs")));
+        assert_eq!(found.progress.runs, cap);
+    }
+    let found = exhaust(
+        &machine,
+        Config {
+            runs: Some(96),
+            ..Config::default()
+        },
+    );
+    assert_eq!(found.ending, Ending::Exhausted, "96 runs are all there are");
+}
+
+#[test]
+fn a_cap_on_blocked_runs_is_never_taken_for_the_end() {
+    let machine = known::lastzero(6);
+    let all = exhaust(&machine, Config::default()).progress.blocked_runs;
+    assert!(all > 50, "the program is one of the worst");
+    let found = exhaust(
+        &machine,
+        Config {
+            blocked_runs: Some(20),
+            ..Config::default()
+        },
+    );
+    assert!(words(found.ending).contains("blocked"));
+    assert!(found.progress.blocked_runs >= 20);
+    let found = exhaust(
+        &machine,
+        Config {
+            blocked_runs: Some(all + 1),
+            ..Config::default()
+        },
+    );
+    assert_eq!(found.ending, Ending::Exhausted);
+}
+
+#[test]
+fn a_bound_is_never_taken_for_the_end() {
+    let machine = known::sql_lost_update(3);
+    let mut seen = BTreeSet::new();
+    for bound in 0.. {
+        let found = exhaust(
+            &machine,
+            Config {
+                preemptions: Some(bound),
+                ..Config::default()
+            },
+        );
+        assert!(found.preemptions <= bound);
+        assert!(
+            found.classes.len() >= seen.len(),
+            "a larger bound sees no less"
+        );
+        seen = found.classes.into_keys().collect();
+        if found.ending == Ending::Exhausted {
+            break;
+        }
+        assert_eq!(found.ending, Ending::Bounded { preemptions: bound });
+    }
+    assert_eq!(seen.len(), 96);
+}
+
+/// Drives a search in which one run goes wrong in a way of its own.
+fn with_one_bad_run(
+    config: Config,
+    bad: u64,
+    spoil: impl Fn(Cursor<Print>) -> Run<Print>,
+) -> (Ending, u64) {
+    let machine = known::sql_lost_update(3);
+    let mut explorer = Exhaustive::new(config);
+    loop {
+        match explorer.next() {
+            Next::Run(cursor) if cursor.index() == bad => explorer.report(spoil(cursor)),
+            Next::Run(cursor) => explorer.report(follow(&machine, cursor).0),
+            Next::Wait => panic!("every run was reported"),
+            Next::Done(ending) => return (ending, explorer.progress().runs),
+        }
+    }
+}
+
+/// Makes a run in which one step is not what it was.
+fn with_other_key(mut cursor: Cursor<Print>) -> Run<Print> {
+    let mut machine = known::sql_lost_update(3);
+    while let Some(who) = cursor.choose(&machine.enabled()) {
+        let mut event = machine.step(who);
+        event.key ^= 1;
+        cursor.stepped(event);
+    }
+    assert_eq!(cursor.diverged(), Some(0));
+    cursor.finish(End::Finished)
+}
+
+#[test]
+fn a_replay_that_differs_ends_the_search() {
+    let (ending, _) = with_one_bad_run(Config::default(), 5, with_other_key);
+    assert!(words(ending).contains("run 5 diverged at step 0"));
+}
+
+#[test]
+fn a_replay_that_differs_spoils_the_ending_even_if_tolerated() {
+    let (ending, runs) = with_one_bad_run(
+        Config {
+            lost_runs: 3,
+            ..Config::default()
+        },
+        5,
+        with_other_key,
+    );
+    assert!(words(ending).contains("run 5 diverged at step 0"));
+    assert!(runs > 32, "the search went on after the first round");
+}
+
+#[test]
+fn a_run_that_failed_ends_the_search() {
+    let (ending, _) = with_one_bad_run(Config::default(), 3, |cursor| cursor.finish(End::Failed));
+    assert!(words(ending).contains("run 3 failed"));
+}
+
+#[test]
+fn a_run_that_its_driver_cut_ends_the_search() {
+    let cut_after_four = |mut cursor: Cursor<Print>| {
+        let mut machine = known::sql_lost_update(3);
+        while let Some(who) = cursor.choose(&machine.enabled()) {
+            cursor.stepped(machine.step(who));
+        }
+        cursor.finish(End::Cut)
+    };
+    let (ending, _) = with_one_bad_run(Config::default(), 0, cut_after_four);
+    assert!(words(ending).contains("run 0 was cut short"));
+}
+
+#[test]
+fn nobody_to_run_is_a_search_of_one_empty_run() {
+    let found = exhaust(&known::lines(Vec::new()), Config::default());
+    assert_eq!(
+        (found.ending, found.progress.traces),
+        (Ending::Exhausted, 1)
+    );
+}
+
+#[test]
+fn foreign_runs_are_ignored() {
+    let machine = known::sql_lost_update(2);
+    let mut explorer = Exhaustive::new(Config::default());
+    explorer.report(follow(&machine, Cursor::replay(Vec::new())).0);
+    assert_eq!(explorer.progress().runs, 0);
+    assert_eq!(drive(&machine, &mut explorer, 1, |_| 0).progress.traces, 6);
+}
+
+#[test]
+fn what_is_left_is_estimated() {
+    let machine = known::sql_lost_update(3);
+    let mut explorer = Exhaustive::new(Config::default());
+    let mut estimates = Vec::new();
+    loop {
+        match explorer.next() {
+            Next::Run(cursor) => explorer.report(follow(&machine, cursor).0),
+            Next::Wait => panic!("every run was reported"),
+            Next::Done(_) => break,
+        }
+        estimates.extend(explorer.progress().runs_left);
+    }
+    assert!(estimates[0] > 0);
+    assert_eq!(estimates.last(), Some(&0));
+}
