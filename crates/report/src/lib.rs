@@ -1,1 +1,25 @@
-//! (see ARCHITECTURE.md)
+//! What people read, and what programs read: everything here turns findings into text. Nothing prints.
+//!
+//! [`Report`] is the outcome of a search, as `--json` has it; [`summary`] says it in words, [`race`] draws one race,
+//! [`junit`] and [`annotation`] tell other programs.
+
+mod github;
+mod heading;
+mod junit;
+mod lanes;
+mod listing;
+mod moments;
+mod race;
+mod result;
+mod style;
+mod summary;
+
+pub use github::annotation;
+pub use junit::{JunitError, junit};
+pub use race::{race, replayed, timeline};
+pub use result::{OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict};
+pub use style::Style;
+pub use summary::{still_there, summary};
+
+#[cfg(test)]
+mod tests;

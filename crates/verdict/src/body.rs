@@ -84,16 +84,10 @@ pub(crate) fn flatten(reply: &Reply, rules: &Rules) -> Flat {
         Reply::Command {
             run,
             status,
-            stdout,
-            stderr,
+            output,
         } => {
             let mut leaves = Vec::new();
-            content(stdout, false, rules, &mut leaves);
-            for mut line in lines(stderr) {
-                line.place.insert_str(0, "stderr ");
-                line.at.insert_str(0, "stderr ");
-                leaves.push(line);
-            }
+            content(output, false, rules, &mut leaves);
             Flat {
                 shape: run.clone(),
                 head: format!("exit {status}"),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::Record;
+use deadheat_lab::record::{Record, Table};
 
 use crate::body::{Flat, flatten};
 use crate::calibration::{Calibration, Part};
@@ -111,22 +111,27 @@ impl Outcome {
         };
         let mut groups = BTreeMap::new();
         let mut requests = BTreeMap::new();
-        let names: BTreeSet<&String> = record.tables.keys().chain(rules.start.keys()).collect();
-        for name in names {
-            if let Some(table) = record.tables.get(name).or_else(|| rules.start.get(name)) {
-                let masked: Vec<bool> = table
-                    .columns
-                    .iter()
-                    .map(|c| rules.masks_column(name, c))
-                    .collect();
-                let rows = reader.rows(
-                    &format!("table {name}"),
-                    &table.columns,
-                    &table.rows,
-                    &masked,
-                );
-                groups.insert(Group::Table(name.clone()), rows);
+        for (name, table) in &record.tables {
+            // A table that nobody named is as it was: so is one that is named but unchanged.
+            if rules
+                .start
+                .get(name)
+                .is_some_and(|start| same_bag(start, table))
+            {
+                continue;
             }
+            let masked: Vec<bool> = table
+                .columns
+                .iter()
+                .map(|c| rules.masks_column(name, c))
+                .collect();
+            let rows = reader.rows(
+                &format!("table {name}"),
+                &table.columns,
+                &table.rows,
+                &masked,
+            );
+            groups.insert(Group::Table(name.clone()), rows);
         }
         for (n, replies) in record.replies.iter().enumerate() {
             let actor = Actor(n as u16);
@@ -250,4 +255,18 @@ impl Reader<'_> {
             })
             .collect()
     }
+}
+
+fn same_bag(a: &Table, b: &Table) -> bool {
+    let sorted = |table: &Table| {
+        let mut order: Vec<usize> = (0..table.rows.len()).collect();
+        order.sort_by(|x, y| table.rows[*x].cmp(&table.rows[*y]));
+        order
+    };
+    a.columns == b.columns
+        && a.rows.len() == b.rows.len()
+        && sorted(a)
+            .into_iter()
+            .zip(sorted(b))
+            .all(|(x, y)| a.rows[x] == b.rows[y])
 }

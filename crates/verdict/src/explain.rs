@@ -156,7 +156,13 @@ pub(crate) fn errors(record: &Record, errors: &[Reached]) -> Vec<String> {
 
 /// Who waited for whom when the deadlock closed.
 fn held(record: &Record, victim: usize) -> Vec<String> {
-    let waits = |n: &usize| !record.steps[*n].blocked_by.is_empty();
+    let waits = |n: &usize| {
+        let step = &record.steps[*n];
+        let woken = record.steps[*n..victim]
+            .iter()
+            .any(|later| later.wakes.contains(&step.actor));
+        !step.blocked_by.is_empty() && !woken
+    };
     (0..=victim)
         .filter(waits)
         .map(|n| {

@@ -20,6 +20,9 @@ pub(crate) enum Piece {
 
 pub(crate) type Pattern = Vec<Piece>;
 
+/// What is shorter may be equal by chance.
+const SHORTEST_TOKEN: usize = 6;
+
 /// What the two texts of one place have in common; `None` when they are equal.
 pub(crate) fn learn(first: &str, second: &str, offsets: &BTreeSet<i64>) -> Option<Pattern> {
     if first == second {
@@ -85,8 +88,8 @@ fn noise(a: &str, b: &str) -> Piece {
     let shortest = a.len().min(b.len());
     let number = a.parse::<f64>().is_ok() && b.parse::<f64>().is_ok();
     // Seconds, milli-, micro- and nanoseconds since 1970 all start like this until 2033.
-    let epoch = number && a.starts_with('1') && b.starts_with('1') && a[..2] == b[..2];
-    if shortest < 6 || (number && (shortest < 10 || epoch)) {
+    let epoch = number && a.starts_with('1') && b.starts_with('1') && a.get(..2) == b.get(..2);
+    if shortest < SHORTEST_TOKEN || (number && (shortest < 10 || epoch)) {
         Piece::Blank
     } else {
         Piece::Token
@@ -109,9 +112,17 @@ fn around(a: &[Token], b: &[Token]) -> Vec<Piece> {
         .take_while(|(x, y)| x.text == y.text)
         .count();
     let text = |tokens: &[Token]| tokens.iter().map(|t| t.text).collect::<String>();
+    let middle = [
+        text(&a[front..a.len() - back]),
+        text(&b[front..b.len() - back]),
+    ];
+    // Several words are prose, or a list: no token that could be met again.
+    let prose = middle
+        .iter()
+        .any(|m| m.contains(char::is_whitespace) || m.len() < SHORTEST_TOKEN);
     vec![
         Piece::Literal(text(&a[..front])),
-        Piece::Token,
+        if prose { Piece::Blank } else { Piece::Token },
         Piece::Literal(text(&a[a.len() - back..])),
     ]
 }
@@ -181,16 +192,22 @@ pub(crate) fn fit<'t>(pattern: &[Piece], text: &'t str) -> Option<Vec<&'t str>> 
                 .unwrap_or(text.len());
             (end > 0).then(|| with(&text[..end], &text[end..]))?
         }
-        Piece::Token | Piece::Blank => match rest.first() {
-            None => (!text.is_empty()).then(|| vec![text]),
-            Some(Piece::Literal(next)) => text
-                .match_indices(next.as_str())
-                .filter(|(at, _)| *at > 0)
-                .find_map(|(at, _)| with(&text[..at], &text[at..])),
-            Some(_) => (1..=text.len())
-                .filter(|at| text.is_char_boundary(*at))
-                .find_map(|at| with(&text[..at], &text[at..])),
-        },
+        Piece::Token | Piece::Blank => {
+            let takes = |value: &str| {
+                *piece == Piece::Blank
+                    || (value.len() >= SHORTEST_TOKEN && !value.contains(char::is_whitespace))
+            };
+            let ends: Vec<usize> = match rest.first() {
+                None => vec![text.len()],
+                Some(Piece::Literal(next)) => {
+                    text.match_indices(next.as_str()).map(|m| m.0).collect()
+                }
+                Some(_) => text.char_indices().map(|c| c.0).collect(),
+            };
+            ends.into_iter()
+                .filter(|at| *at > 0 && takes(&text[..*at]))
+                .find_map(|at| with(&text[..at], &text[at..]))
+        }
     }
 }
 

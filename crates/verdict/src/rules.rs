@@ -15,7 +15,8 @@ pub struct Rules {
     pub mask: Vec<Mask>,
     /// Errors that may reach an actor: SQLSTATEs, HTTP statuses, or `5xx`.
     pub allow: BTreeSet<String>,
-    /// Tables as they are before a run; a record that does not name a table left it like this.
+    /// Tables as they are before a run; a record that does not name a table left it like this. Needed for every table
+    /// that some records name and others do not: without it these differ.
     pub start: BTreeMap<String, Table>,
 }
 

@@ -1,6 +1,6 @@
 //! A race as a file: what happened, why, and how to make it happen again.
 
-use deadheat_lab::record::{Record, Reply, Step, StepKind, Table};
+use deadheat_lab::record::{Record, Reply, Step, StepKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -44,15 +44,11 @@ pub struct Saved {
     pub differs: Vec<Difference>,
     /// The serial order with the nearest outcome.
     pub nearest: Vec<String>,
-    /// What each actor was told, by name.
-    pub replies: BTreeMap<String, Vec<Reply>>,
-    /// Final rows of the tables written.
-    pub tables: BTreeMap<String, Table>,
     /// The seed of the search that found it.
     pub seed: u64,
     /// What shrinking left out, in words.
     pub left_out: Vec<String>,
-    /// The whole run, for `show`.
+    /// The whole run: every step with what it read, replies, final rows.
     pub record: Record,
 }
 
@@ -135,17 +131,16 @@ impl Saved {
             cycle: finding.cycle_steps(),
             differs: finding.differs.clone(),
             nearest: finding.nearest.clone(),
-            replies: record
-                .actors
-                .iter()
-                .cloned()
-                .zip(record.replies.iter().cloned())
-                .collect(),
-            tables: record.tables.clone(),
             seed,
             left_out: Vec::new(),
             record: record.clone(),
         }
+    }
+
+    /// What each actor was told, by name.
+    pub fn replies(&self) -> BTreeMap<String, Vec<Reply>> {
+        let replies = self.record.replies.iter().cloned();
+        self.actors.iter().cloned().zip(replies).collect()
     }
 
     /// The text of the file.

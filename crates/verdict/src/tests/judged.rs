@@ -52,7 +52,7 @@ fn fifth_player_sneaks_in() {
     let differs: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(differs.join("\n"), @r#"
     players has a row more: id=5 nick=p1
-    p1 was told 201, $.id 5, $.seat 4 to POST /games/1/players, serially 409, $.error "full"
+    p1 was told 201, header location /players/5, $.id 5, $.seat 4 to POST /games/1/players, serially 409, $.error "full"
     "#);
 }
 

@@ -1,7 +1,9 @@
 //! Stories about runs and what is made of them.
 
 mod canonical;
+mod cycles;
 mod judged;
 pub mod races;
+mod renaming;
 mod saving;
 pub mod story;

@@ -42,7 +42,11 @@ fn full(story: Story, actor: usize) -> Story {
 }
 
 fn welcome(story: Story, actor: usize, id: &str) -> Story {
-    story.told(actor, JOIN, 201, &format!(r#"{{"seat":4,"id":{id}}}"#))
+    let body = format!(r#"{{"seat":4,"id":{id}}}"#);
+    let place = format!("/players/{id}");
+    story
+        .told(actor, JOIN, 201, &body)
+        .header(actor, "location", &place)
 }
 
 pub fn fifth_player() -> Record {

@@ -1,0 +1,125 @@
+//! Names of cycles, on runs made for them.
+
+use super::story::Story;
+use crate::anomaly::name;
+use crate::graph::{Dependency, cycle, edges, transactions};
+use crate::{Anomaly, Kind};
+
+fn named(story: Story) -> (Option<Anomaly>, Kind) {
+    let record = story.done();
+    let cycle = cycle(&edges(&record), &[]).expect("a cycle");
+    name(&record, &cycle)
+}
+
+fn read(story: Story, actor: u16, row: &str) -> Story {
+    story
+        .sql(actor, &format!("begin; select n from t where {row}"))
+        .reads("t", Some(row))
+        .gives("n", "1")
+}
+
+fn write(story: Story, actor: u16, row: &str) -> Story {
+    let sql = format!("update t set n = 5 where {row}");
+    story
+        .sql(actor, &sql)
+        .inside()
+        .writes("t", Some(row), "UPDATE 1")
+}
+
+#[test]
+fn each_reads_the_row_that_the_other_writes() {
+    let story = read(read(Story::of(&["a", "b"]), 0, "id=1"), 1, "id=2");
+    let story = write(write(story, 0, "id=2"), 1, "id=1")
+        .commit(0)
+        .commit(1);
+    assert_eq!(named(story), (Some(Anomaly::G2Item), Kind::WriteSkew));
+}
+
+#[test]
+fn the_same_scan_sees_a_row_appear() {
+    let scan = |story: Story, n: &str| {
+        story
+            .sql(0, "select count(*) from t")
+            .inside()
+            .reads("t", None)
+            .gives("count", n)
+    };
+    let story = scan(Story::of(&["a", "b"]), "0").sql(1, "insert into t values (3)");
+    let story = scan(story.writes("t", None, "INSERT 0 1").gap(1), "1").commit(0);
+    assert_eq!(named(story), (Some(Anomaly::Pmp), Kind::ReadSkew));
+}
+
+#[test]
+fn a_snapshot_sees_no_row_appear() {
+    let scan = |story: Story| {
+        let story = story
+            .sql(0, "select count(*) from t")
+            .inside()
+            .level("repeatable read");
+        story.reads("t", None).gives("count", "0")
+    };
+    let story = scan(Story::of(&["a", "b"])).sql(1, "insert into t values (3)");
+    let record = scan(story.writes("t", None, "INSERT 0 1").gap(1))
+        .commit(0)
+        .done();
+    assert_eq!(cycle(&edges(&record), &[]), None);
+}
+
+#[test]
+fn three_in_a_ring() {
+    let mut story = Story::of(&["a", "b", "c"]);
+    for actor in 0..3 {
+        story = read(story, actor, &format!("id={}", actor + 1));
+    }
+    for actor in 0..3 {
+        story = write(story, actor, &format!("id={}", (actor + 1) % 3 + 1));
+    }
+    let record = story.commit(0).commit(1).commit(2).done();
+    let ring = cycle(&edges(&record), &[]).unwrap();
+    assert_eq!(ring.len(), 3);
+    assert!(ring.iter().all(|e| e.kind == Dependency::Rw));
+    assert_eq!(
+        name(&record, &ring),
+        (Some(Anomaly::G2Item), Kind::WriteSkew)
+    );
+}
+
+#[test]
+fn a_counter_that_counts_by_itself_loses_nothing() {
+    let add = |story: Story, actor| {
+        story
+            .sql(actor, "update t set n = n + 1 where id = 1")
+            .writes("t", Some("id=1"), "UPDATE 1")
+    };
+    let story = add(Story::of(&["a", "b"]), 0);
+    let record = add(story, 1)
+        .blocked_by(&[0])
+        .gap(0)
+        .wakes(&[1])
+        .gap(1)
+        .done();
+    assert_eq!(cycle(&edges(&record), &[]), None);
+}
+
+#[test]
+fn a_locked_read_is_no_stale_read() {
+    let lock = |story: Story, actor| {
+        story
+            .sql(actor, "begin; select n from t where id = 1 for update")
+            .touches("t", Some("id=1"), true)
+            .gives("n", "1")
+    };
+    let story = lock(lock(Story::of(&["a", "b"]), 0), 1).blocked_by(&[0]);
+    let story = write(story, 0, "id=1").commit(0).wakes(&[1]);
+    let record = write(story, 1, "id=1").commit(1).done();
+    assert_eq!(cycle(&edges(&record), &[]), None);
+}
+
+#[test]
+fn what_was_rolled_back_never_happened() {
+    let story = write(read(Story::of(&["a", "b"]), 0, "id=1"), 0, "id=1");
+    let record = story.sql(0, "commit").inside().tag("ROLLBACK").done();
+    let all = transactions(&record);
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].committed, None);
+}
