@@ -1,0 +1,69 @@
+//! Knows the catalogue and remembers what it has parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::classify::statements;
+use crate::probe;
+use crate::schema::{Changed, Schema};
+use crate::statement::{Kind, One, Parsed};
+use crate::tree::with_tree;
+
+/// Parses statements against a catalogue; each text once.
+#[derive(Debug)]
+pub struct Analyst {
+    pub(crate) schema: Schema,
+    pub(crate) changed: Changed,
+    cache: BTreeMap<Arc<str>, Arc<Parsed>>,
+    probe: Option<Arc<str>>,
+}
+
+/// Texts remembered; a service that writes values into its statements would fill any memory.
+const REMEMBERED: usize = 20_000;
+
+impl Analyst {
+    /// For a database with this schema. When the schema has changed, make a new one.
+    pub fn new(catalog: Catalog) -> Self {
+        let probe = probe::sql(&catalog);
+        Self {
+            schema: Schema::new(catalog),
+            changed: Changed::default(),
+            cache: BTreeMap::new(),
+            probe,
+        }
+    }
+
+    /// The catalogue it was made for.
+    pub fn catalog(&self) -> &Catalog {
+        &self.schema.catalog
+    }
+
+    /// Understands a text; what is not understood conflicts with everything.
+    pub fn parse(&mut self, sql: &str) -> Arc<Parsed> {
+        if let Some(known) = self.cache.get(sql) {
+            return known.clone();
+        }
+        let schema = &self.schema;
+        let found = with_tree(sql, |root| statements(schema, root));
+        let statements = found
+            .unwrap_or_else(|| vec![One::beyond(Kind::Other, "the statement is not understood")]);
+        let changed: BTreeSet<_> = statements
+            .iter()
+            .flat_map(|one| one.changed.iter().cloned())
+            .collect();
+        self.changed.0.extend(changed);
+        let parsed = Arc::new(Parsed::new(sql, statements));
+        if self.cache.len() >= REMEMBERED {
+            self.cache.clear();
+        }
+        self.cache.insert(sql.into(), parsed.clone());
+        parsed
+    }
+
+    /// SQL that asks the server's per-table counters of the current transaction; its rows go into
+    /// [`Facts::probe`](crate::Facts::probe). `None`: the catalogue has no tables.
+    pub fn probe(&self) -> Option<Arc<str>> {
+        self.probe.clone()
+    }
+}

@@ -1,0 +1,268 @@
+//! What kind of statement each part of a text is.
+
+use squawk_syntax::{SyntaxKind as K, SyntaxNode};
+
+use crate::effect::{Choice, Effect};
+use crate::footprint::Mode;
+use crate::schema::Schema;
+use crate::statement::{Isolation, Kind, One, Scope, TxEnd};
+use crate::terms::string;
+use crate::tree::{all_tokens, child, name, path, qualified, within};
+use crate::value::{Term, Value};
+use crate::walk::Walk;
+
+/// The statements of a parsed text.
+pub(crate) fn statements(schema: &Schema, root: &SyntaxNode) -> Vec<One> {
+    root.children()
+        .filter(|node| node.kind() != K::EMPTY_STMT)
+        .map(|node| statement(schema, &node))
+        .collect()
+}
+
+fn statement(schema: &Schema, node: &SyntaxNode) -> One {
+    match node.kind() {
+        K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE => {
+            dml(schema, node, Kind::Query)
+        }
+        K::INSERT | K::UPDATE | K::DELETE | K::MERGE => dml(schema, node, Kind::Change),
+        K::EXPLAIN => explain(schema, node),
+        K::BEGIN => One::of(Kind::Begin(level(node))),
+        K::COMMIT_TRANSACTION => One::of(Kind::End(TxEnd::Commit {
+            chain: within(node, K::AND_CHAIN).is_some(),
+        })),
+        K::ROLLBACK_TRANSACTION => One::of(Kind::End(TxEnd::Rollback {
+            chain: within(node, K::AND_CHAIN).is_some(),
+        })),
+        K::PREPARE_TRANSACTION => One::beyond(
+            Kind::End(TxEnd::Prepare),
+            "a prepared transaction outlives its session",
+        ),
+        K::COMMIT_PREPARED | K::ROLLBACK_PREPARED => {
+            One::definition("it ends a prepared transaction")
+        }
+        K::SAVEPOINT_CREATE | K::RELEASE_SAVEPOINT | K::ROLLBACK_TO_SAVEPOINT => {
+            One::of(Kind::Savepoint)
+        }
+        K::SET_TRANSACTION => set_transaction(node),
+        K::SET => set(node),
+        K::RESET | K::DISCARD => reset(node),
+        K::SET_CONSTRAINTS => One::of(Kind::Constraints),
+        K::SHOW
+        | K::DEALLOCATE
+        | K::PREPARE
+        | K::CLOSE
+        | K::SET_ROLE
+        | K::SET_SESSION_AUTH
+        | K::RESET_ROLE
+        | K::RESET_SESSION_AUTH => One::of(Kind::Session),
+        K::DECLARE => without_gap(dml(schema, node, Kind::Other)),
+        // A query that a cursor of this session has: what it reads was said when it was declared, but it reads it now.
+        K::FETCH | K::MOVE => One::beyond(Kind::Other, "what a cursor reads is not known"),
+        K::LOCK => lock(schema, node),
+        K::COPY => copy(schema, node),
+        K::NOTIFY | K::UNLISTEN => channel(child(node, K::CHANNEL_REF).as_ref()),
+        K::LISTEN => channel(child(node, K::CHANNEL).as_ref()),
+        K::CALL => procedure(schema, node),
+        K::DO => One::beyond(Kind::Other, "an anonymous block may do anything"),
+        K::EXECUTE => One::beyond(Kind::Other, "what a prepared statement does is not known"),
+        K::VACUUM | K::ANALYZE | K::CHECKPOINT | K::LOAD => {
+            One::beyond(Kind::Other, "maintenance may wait for anything")
+        }
+        K::TRUNCATE => One::definition("TRUNCATE locks out everyone"),
+        _ => One::definition("it changes the schema"),
+    }
+}
+
+fn without_gap(mut one: One) -> One {
+    one.gap = false;
+    one.reads_only = false;
+    one
+}
+
+fn dml(schema: &Schema, node: &SyntaxNode, kind: Kind) -> One {
+    Walk::over(schema, node).finish(kind)
+}
+
+/// Planning looks at the tables; ANALYZE runs the statement.
+fn explain(schema: &Schema, node: &SyntaxNode) -> One {
+    let statement = node.children().find(|child| {
+        !matches!(
+            child.kind(),
+            K::EXPLAIN_OPTION_LIST | K::EXPLAIN_ANALYZE | K::EXPLAIN_VERBOSE
+        )
+    });
+    match statement.map(|statement| (statement.kind(), statement)) {
+        Some((
+            K::SELECT | K::COMPOUND_SELECT | K::PAREN_SELECT | K::VALUES | K::TABLE,
+            statement,
+        )) => {
+            let one = dml(schema, &statement, Kind::Query);
+            One { gap: false, ..one }
+        }
+        Some((K::INSERT | K::UPDATE | K::DELETE | K::MERGE, statement)) => {
+            without_gap(dml(schema, &statement, Kind::Change))
+        }
+        Some((K::DECLARE, statement)) => without_gap(dml(schema, &statement, Kind::Other)),
+        Some((K::EXECUTE, _)) => {
+            One::beyond(Kind::Other, "what a prepared statement does is not known")
+        }
+        _ => One::definition("it may change the schema"),
+    }
+}
+
+/// The isolation level among transaction modes.
+fn level(node: &SyntaxNode) -> Option<Isolation> {
+    // The last one counts.
+    node.descendants()
+        .filter_map(|node| isolation(&node))
+        .last()
+}
+
+fn isolation(node: &SyntaxNode) -> Option<Isolation> {
+    match node.kind() {
+        K::SERIALIZABLE => Some(Isolation::Serializable),
+        K::REPEATABLE_READ => Some(Isolation::RepeatableRead),
+        K::READ_COMMITTED | K::READ_UNCOMMITTED => Some(Isolation::ReadCommitted),
+        _ => None,
+    }
+}
+
+fn set_transaction(node: &SyntaxNode) -> One {
+    if within(node, K::TRANSACTION_SNAPSHOT).is_some() {
+        return One::beyond(Kind::Other, "it takes the snapshot of another transaction");
+    }
+    let scope = if child(node, K::SESSION_CHARACTERISTICS).is_some() {
+        Scope::Session
+    } else {
+        Scope::Transaction
+    };
+    match level(node) {
+        Some(level) => One::of(Kind::Level(scope, Some(level))),
+        None => One::of(Kind::Session),
+    }
+}
+
+fn set(node: &SyntaxNode) -> One {
+    let Some(config) = child(node, K::SET_CONFIG) else {
+        // SET SCHEMA is SET search_path.
+        let named = child(node, K::SET_SCHEMA_VALUE).is_some();
+        return One {
+            strange: named,
+            ..One::of(Kind::Session)
+        };
+    };
+    let parameter = child(&config, K::CONFIG_PARAMETER_REF)
+        .map(|node| path(&node).join("."))
+        .unwrap_or_default();
+    let scope = match parameter.as_str() {
+        "transaction_isolation" => Scope::Transaction,
+        "default_transaction_isolation" => Scope::Session,
+        _ => {
+            return One {
+                strange: estranges(&parameter),
+                ..One::of(Kind::Session)
+            };
+        }
+    };
+    let values = config
+        .children()
+        .filter(|node| node.kind() != K::CONFIG_PARAMETER_REF);
+    let text = values
+        .flat_map(|node| all_tokens(&node))
+        .last()
+        .map(|token| token.text().to_owned())
+        .unwrap_or_default();
+    if text.eq_ignore_ascii_case("default") {
+        return One::of(Kind::Reset);
+    }
+    One::of(Kind::Level(
+        scope,
+        Isolation::read(&string(&text).unwrap_or(text)),
+    ))
+}
+
+/// Settings after which statements mean something else than the catalogue says.
+pub(crate) fn estranges(parameter: &str) -> bool {
+    matches!(
+        parameter,
+        "search_path" | "session_replication_role" | "role" | "session_authorization"
+    )
+}
+
+fn reset(node: &SyntaxNode) -> One {
+    let words: Vec<String> = all_tokens(node)
+        .iter()
+        .map(|token| name(token.text()))
+        .collect();
+    let named = |word: &str| words.iter().any(|known| known == word);
+    let effects = if named("discard") && named("all") {
+        vec![Effect::FreeAdvisory]
+    } else {
+        Vec::new()
+    };
+    if named("all") || words.iter().any(|word| word.contains("isolation")) {
+        return One {
+            effects,
+            ..One::of(Kind::Reset)
+        };
+    }
+    One::of(Kind::Session)
+}
+
+fn lock(schema: &Schema, node: &SyntaxNode) -> One {
+    let mode = match child(node, K::LOCK_MODE_CLAUSE)
+        .and_then(|clause| clause.first_child())
+        .map(|mode| mode.kind())
+    {
+        Some(K::ACCESS_SHARE) => Mode::AccessShare,
+        Some(K::ROW_SHARE) => Mode::RowShare,
+        Some(K::ROW_EXCLUSIVE) => Mode::RowExclusive,
+        Some(K::SHARE_UPDATE_EXCLUSIVE) => Mode::ShareUpdateExclusive,
+        Some(K::SHARE) => Mode::Share,
+        Some(K::SHARE_ROW_EXCLUSIVE) => Mode::ShareRowExclusive,
+        Some(K::EXCLUSIVE) => Mode::Exclusive,
+        _ => Mode::AccessExclusive,
+    };
+    let mut walk = Walk::new(schema);
+    for relation in node
+        .descendants()
+        .filter(|node| node.kind() == K::RELATION_NAME_REF)
+    {
+        walk.lock_relation(&relation, mode);
+    }
+    without_gap(walk.finish(Kind::Other))
+}
+
+fn copy(schema: &Schema, node: &SyntaxNode) -> One {
+    if within(node, K::COPY_PROGRAM).is_some() {
+        return One::beyond(Kind::Copy, "a program may do anything");
+    }
+    let mut walk = Walk::over(schema, node);
+    if let Some(table) =
+        child(node, K::COPY_TABLE).and_then(|table| child(&table, K::TABLE_NAME_REF))
+    {
+        if child(node, K::COPY_FROM).is_some() {
+            walk.insert_unknown(&table);
+        } else {
+            walk.read_named(&table, Choice::All);
+        }
+    }
+    without_gap(walk.finish(Kind::Copy))
+}
+
+fn channel(node: Option<&SyntaxNode>) -> One {
+    let channel = node.map(|node| Term::Known(Value::Text(name(&node.text().to_string()).into())));
+    One {
+        effects: vec![Effect::Channel(channel)],
+        ..One::of(Kind::Other)
+    }
+}
+
+fn procedure(schema: &Schema, node: &SyntaxNode) -> One {
+    let mut walk = Walk::over(schema, node);
+    match child(node, K::PROCEDURE_NAME_REF).map(|node| qualified(&node)) {
+        Some((of, called)) => walk.called(crate::calls::named(schema, of.as_deref(), &called, &[])),
+        None => return One::beyond(Kind::Other, "the procedure is not known"),
+    }
+    without_gap(walk.finish(Kind::Other))
+}
