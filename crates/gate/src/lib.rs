@@ -80,13 +80,7 @@ impl Gate {
     ) -> io::Result<Gate> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            events,
-            upstream: Mutex::new(upstream),
-            keys: Mutex::default(),
-            bare: Mutex::default(),
-            tasks: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(upstream, events));
         shared.spawn(accept(listener, tag, Arc::clone(&shared)));
         Ok(Gate { addr, shared })
     }
@@ -118,6 +112,16 @@ impl Drop for Gate {
 }
 
 impl Shared {
+    pub(crate) fn new(upstream: Upstream, events: mpsc::UnboundedSender<Event>) -> Self {
+        Shared {
+            events,
+            upstream: Mutex::new(upstream),
+            keys: Mutex::default(),
+            bare: Mutex::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
     fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}

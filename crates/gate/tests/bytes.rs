@@ -4,7 +4,10 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::{Lab, Message, Policy, Server, Wire, bind, close, describe, execute, flush, message, parse, query, run, sync};
+use common::{
+    Lab, Message, Policy, Server, Wire, bind, close, describe, execute, flush, message, parse,
+    query, run, sync,
+};
 
 /// What a client does.
 #[derive(Clone)]
@@ -79,19 +82,31 @@ async fn same(script: &[Do]) -> Vec<Message> {
 }
 
 async fn simple(texts: &[&str]) -> Vec<Message> {
-    let script: Vec<Do> = texts.iter().flat_map(|sql| [Send(query(sql)), Ready(1)]).collect();
+    let script: Vec<Do> = texts
+        .iter()
+        .flat_map(|sql| [Send(query(sql)), Ready(1)])
+        .collect();
     same(&script).await
 }
 
 async fn sent(batches: &[Vec<Vec<u8>>]) -> Vec<Message> {
-    let script: Vec<Do> = batches.iter().flat_map(|batch| [Send(batch.concat()), Ready(1)]).collect();
+    let script: Vec<Do> = batches
+        .iter()
+        .flat_map(|batch| [Send(batch.concat()), Ready(1)])
+        .collect();
     same(&script).await
 }
 
 #[tokio::test]
 async fn simple_queries() {
-    simple(&["select 1", "insert into t values (3, 'three') returning *", "update t set v = 'x'", "delete from t", "table t"])
-        .await;
+    simple(&[
+        "select 1",
+        "insert into t values (3, 'three') returning *",
+        "update t set v = 'x'",
+        "delete from t",
+        "table t",
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -110,7 +125,14 @@ async fn several_statements_in_one_query() {
 
 #[tokio::test]
 async fn errors() {
-    simple(&["select nonsense", "selec", "select 1/0", "insert into t values (1, 'again')", "select 1"]).await;
+    simple(&[
+        "select nonsense",
+        "selec",
+        "select 1/0",
+        "insert into t values (1, 'again')",
+        "select 1",
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -155,19 +177,46 @@ async fn what_refuses_a_transaction_block_runs_bare() {
         "call commits()",
     ])
     .await;
-    let prepared = vec![parse("s", "vacuum t"), bind("", "s", &[]), execute("", 0), close(b'S', "s"), sync()];
-    let named = vec![parse("n", "create database even_more"), bind("", "n", &[]), execute("", 0), sync()];
-    let drop = vec![run("drop database even_more", &[]), close(b'S', "n"), sync()];
+    let prepared = vec![
+        parse("s", "vacuum t"),
+        bind("", "s", &[]),
+        execute("", 0),
+        close(b'S', "s"),
+        sync(),
+    ];
+    let named = vec![
+        parse("n", "create database even_more"),
+        bind("", "n", &[]),
+        execute("", 0),
+        sync(),
+    ];
+    let drop = vec![
+        run("drop database even_more", &[]),
+        close(b'S', "n"),
+        sync(),
+    ];
     sent(&[prepared.clone(), named, drop, prepared]).await;
 }
 
 #[tokio::test]
 async fn deferred_constraints_fail_at_commit() {
-    let seen = simple(&["insert into child values (1, 99)", "select 1; insert into child values (1, 99)", "table child"]).await;
+    let seen = simple(&[
+        "insert into child values (1, 99)",
+        "select 1; insert into child values (1, 99)",
+        "table child",
+    ])
+    .await;
     assert_eq!(common::tags(&seen), "EZTDCEZTCZ");
     let seen = sent(&[
-        vec![run("insert into child values (1, $1)", &[Some("99")]), sync()],
-        vec![run("insert into child values (2, 99)", &[]), run("select 1", &[]), sync()],
+        vec![
+            run("insert into child values (1, $1)", &[Some("99")]),
+            sync(),
+        ],
+        vec![
+            run("insert into child values (2, 99)", &[]),
+            run("select 1", &[]),
+            sync(),
+        ],
         vec![run("table child", &[]), sync()],
     ])
     .await;
@@ -176,7 +225,11 @@ async fn deferred_constraints_fail_at_commit() {
 
 #[tokio::test]
 async fn notices_of_deferred_triggers_keep_their_place() {
-    let seen = simple(&["insert into noisy values (1)", "insert into noisy values (2); insert into noisy values (3)"]).await;
+    let seen = simple(&[
+        "insert into noisy values (1)",
+        "insert into noisy values (2); insert into noisy values (3)",
+    ])
+    .await;
     assert_eq!(common::tags(&seen), "NCZCNNCZ");
     sent(&[vec![run("insert into noisy values (4)", &[]), sync()]]).await;
 }
@@ -186,7 +239,14 @@ async fn extended_with_portals() {
     let series = "select g from generate_series(1, 10) g";
     sent(&[
         vec![parse("s", series), describe(b'S', "s"), sync()],
-        vec![bind("p", "s", &[]), describe(b'P', "p"), execute("p", 3), execute("p", 3), execute("p", 0), sync()],
+        vec![
+            bind("p", "s", &[]),
+            describe(b'P', "p"),
+            execute("p", 3),
+            execute("p", 3),
+            execute("p", 0),
+            sync(),
+        ],
         vec![execute("p", 1), sync()],
         vec![query("begin")],
         vec![bind("p", "s", &[]), execute("p", 4), sync()],
@@ -205,11 +265,27 @@ async fn extended_with_portals() {
 #[tokio::test]
 async fn unnamed_statements_outlive_their_batch() {
     sent(&[
-        vec![parse("", "insert into t values ($1, $2)"), describe(b'S', ""), sync()],
+        vec![
+            parse("", "insert into t values ($1, $2)"),
+            describe(b'S', ""),
+            sync(),
+        ],
         vec![bind("", "", &[Some("10"), None]), execute("", 0), sync()],
-        vec![bind("", "", &[Some("11"), Some("eleven")]), execute("", 0), sync()],
-        vec![bind("", "", &[Some("11"), Some("again")]), execute("", 0), sync()],
-        vec![bind("", "", &[Some("12"), Some("twelve")]), execute("", 0), sync()],
+        vec![
+            bind("", "", &[Some("11"), Some("eleven")]),
+            execute("", 0),
+            sync(),
+        ],
+        vec![
+            bind("", "", &[Some("11"), Some("again")]),
+            execute("", 0),
+            sync(),
+        ],
+        vec![
+            bind("", "", &[Some("12"), Some("twelve")]),
+            execute("", 0),
+            sync(),
+        ],
         vec![query("select * from t")],
         vec![bind("", "", &[Some("13"), None]), execute("", 0), sync()],
     ])
@@ -220,13 +296,25 @@ async fn unnamed_statements_outlive_their_batch() {
 async fn prepared_in_sql_and_in_the_protocol() {
     sent(&[
         vec![query("prepare s as select $1::int + 1")],
-        vec![bind("", "s", &[Some("41")]), describe(b'P', ""), execute("", 0), sync()],
+        vec![
+            bind("", "s", &[Some("41")]),
+            describe(b'P', ""),
+            execute("", 0),
+            sync(),
+        ],
         vec![parse("s", "select 2"), sync()],
         vec![query("execute s(1)")],
         vec![query("deallocate s")],
-        vec![parse("s", "select 2"), bind("", "s", &[]), execute("", 0), sync()],
+        vec![
+            parse("s", "select 2"),
+            bind("", "s", &[]),
+            execute("", 0),
+            sync(),
+        ],
         vec![query("select name, statement from pg_prepared_statements")],
-        vec![query("begin; declare c cursor for select g from generate_series(1, 3) g")],
+        vec![query(
+            "begin; declare c cursor for select g from generate_series(1, 3) g",
+        )],
         vec![execute("c", 2), sync()],
         vec![query("select name from pg_cursors")],
         vec![query("commit")],
@@ -240,10 +328,27 @@ async fn prepared_in_sql_and_in_the_protocol() {
 async fn pipelines() {
     let all = [
         [run("insert into t values (20, 'a')", &[]), sync()].concat(),
-        [run("select 1/0", &[]), run("select 'skipped'", &[]), parse("skipped", "select 1"), sync()].concat(),
+        [
+            run("select 1/0", &[]),
+            run("select 'skipped'", &[]),
+            parse("skipped", "select 1"),
+            sync(),
+        ]
+        .concat(),
         query("select 'simple'"),
-        [parse("skipped", "select 2"), bind("", "skipped", &[]), execute("", 0), sync()].concat(),
-        [run("insert into t values (21, 'b')", &[]), run("insert into t values (20, 'c')", &[]), sync()].concat(),
+        [
+            parse("skipped", "select 2"),
+            bind("", "skipped", &[]),
+            execute("", 0),
+            sync(),
+        ]
+        .concat(),
+        [
+            run("insert into t values (21, 'b')", &[]),
+            run("insert into t values (20, 'c')", &[]),
+            sync(),
+        ]
+        .concat(),
         [sync(), sync()].concat(),
         [run("select count(*) from t", &[]), sync()].concat(),
     ]
@@ -263,7 +368,14 @@ async fn flush_shows_what_is_done_so_far() {
         Read(4),
         Send([run("select 1/0", &[]), flush()].concat()),
         Until(b'E'),
-        Send([run("select 'skipped'", &[]), flush(), query("select 'skipped too'")].concat()),
+        Send(
+            [
+                run("select 'skipped'", &[]),
+                flush(),
+                query("select 'skipped too'"),
+            ]
+            .concat(),
+        ),
         Send(sync()),
         Ready(1),
         Send(query("select count(*) from t")),
@@ -272,7 +384,15 @@ async fn flush_shows_what_is_done_so_far() {
         Read(4),
         Send(sync()),
         Ready(1),
-        Send([run("begin", &[]), flush(), run("insert into t values (32, 'g')", &[]), sync()].concat()),
+        Send(
+            [
+                run("begin", &[]),
+                flush(),
+                run("insert into t values (32, 'g')", &[]),
+                sync(),
+            ]
+            .concat(),
+        ),
         Ready(1),
         Send([run("commit", &[]), flush()].concat()),
         Read(4),
@@ -308,7 +428,15 @@ async fn copy_with_simple_queries() {
     same(&[
         Send(query("copy t from stdin")),
         Until(b'G'),
-        Send([data("40\tforty\n"), data("41\tfor"), data("ty-one\n"), done()].concat()),
+        Send(
+            [
+                data("40\tforty\n"),
+                data("41\tfor"),
+                data("ty-one\n"),
+                done(),
+            ]
+            .concat(),
+        ),
         Ready(1),
         Send(query("copy t to stdout")),
         Ready(1),
@@ -324,7 +452,15 @@ async fn copy_with_simple_queries() {
         Until(b'G'),
         Send([data("70\tseventy\n"), flush(), sync(), done()].concat()),
         Ready(1),
-        Send([query("copy t from stdin"), data("80\teighty\n"), done(), query("select count(*) from t")].concat()),
+        Send(
+            [
+                query("copy t from stdin"),
+                data("80\teighty\n"),
+                done(),
+                query("select count(*) from t"),
+            ]
+            .concat(),
+        ),
         Ready(2),
         Send(query("copy nowhere from stdin")),
         Ready(1),
@@ -334,7 +470,13 @@ async fn copy_with_simple_queries() {
 
 #[tokio::test]
 async fn copy_with_the_extended_protocol() {
-    let copy = [parse("", "copy t from stdin"), bind("", "", &[]), describe(b'P', ""), execute("", 0)].concat();
+    let copy = [
+        parse("", "copy t from stdin"),
+        bind("", "", &[]),
+        describe(b'P', ""),
+        execute("", 0),
+    ]
+    .concat();
     same(&[
         // As libpq does: a Sync that the server ignores, and another one.
         Send([copy.clone(), sync()].concat()),
@@ -378,15 +520,25 @@ async fn notifications_and_notices() {
     .await;
     sent(&[
         vec![run("listen c", &[]), sync()],
-        vec![run("select pg_notify('c', $1)", &[Some("x")]), run("select shout('b')", &[]), sync()],
+        vec![
+            run("select pg_notify('c', $1)", &[Some("x")]),
+            run("select shout('b')", &[]),
+            sync(),
+        ],
     ])
     .await;
 }
 
 #[tokio::test]
 async fn settings_are_reported() {
-    simple(&["set application_name = 'me'", "select set_config('application_name', 'you', false)", "begin", "set local time zone 'UTC'", "rollback"])
-        .await;
+    simple(&[
+        "set application_name = 'me'",
+        "select set_config('application_name', 'you', false)",
+        "begin",
+        "set local time zone 'UTC'",
+        "rollback",
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -395,7 +547,13 @@ async fn function_calls() {
     let mut body = 177u32.to_be_bytes().to_vec();
     body.extend([0, 0, 0, 2, 0, 0, 0, 1, b'4', 0, 0, 0, 2, b'3', b'8', 0, 0]);
     let unknown = [999_999u32.to_be_bytes().to_vec(), vec![0; 6]].concat();
-    same(&[Send(message(b'F', &body)), Ready(1), Send(message(b'F', &unknown)), Ready(1)]).await;
+    same(&[
+        Send(message(b'F', &body)),
+        Ready(1),
+        Send(message(b'F', &unknown)),
+        Ready(1),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -406,9 +564,16 @@ async fn large_replies_stream() {
         "insert into many select g from generate_series(1, 10) g; select repeat('y', 30000) from generate_series(1, 700)",
     ])
     .await;
-    assert_eq!(seen.iter().filter(|message| message.tag == b'D').count(), 20_701);
+    assert_eq!(
+        seen.iter().filter(|message| message.tag == b'D').count(),
+        20_701
+    );
     let text = "z".repeat(3_000_000);
-    sent(&[vec![run("select length($1::text), $1::text", &[Some(&text)]), sync()]]).await;
+    sent(&[vec![
+        run("select length($1::text), $1::text", &[Some(&text)]),
+        sync(),
+    ]])
+    .await;
 }
 
 #[tokio::test]
@@ -430,5 +595,8 @@ async fn large_copies_stream() {
 #[tokio::test]
 async fn fatal_errors_end_the_session() {
     let seen = simple(&["select pg_terminate_backend(pg_backend_pid())", "select 1"]).await;
-    assert_eq!(seen.last().and_then(Message::code).as_deref(), Some("57P01"));
+    assert_eq!(
+        seen.last().and_then(Message::code).as_deref(),
+        Some("57P01")
+    );
 }

@@ -11,7 +11,9 @@ use tokio::sync::mpsc;
 async fn open(gate: &Gate, events: &mut mpsc::UnboundedReceiver<Event>) -> (Wire, Session) {
     let wire = Wire::tcp(gate.addr(), "postgres").await;
     match next(events).await {
-        Event::Opened { session, tag: 7, .. } => (wire, session),
+        Event::Opened {
+            session, tag: 7, ..
+        } => (wire, session),
         other => panic!("{other:?}"),
     }
 }
@@ -34,7 +36,9 @@ async fn cancel(gate: &Gate, pid: i32, key: &[u8]) {
     let mut stream = TcpStream::connect(gate.addr()).await.expect("a connection");
     stream.write_all(&packet).await.expect("a reader");
     let mut rest = Vec::new();
-    in_time(stream.read_to_end(&mut rest)).await.expect("an end");
+    in_time(stream.read_to_end(&mut rest))
+        .await
+        .expect("an end");
     assert!(rest.is_empty());
 }
 
@@ -46,12 +50,18 @@ async fn a_held_statement_is_cancelled_without_reaching_the_server() {
     wire.send(&query("create table reached ()")).await;
     arrived(&mut events).await;
     cancel(&gate, wire.pid, &wire.key.clone()).await;
-    assert!(matches!(next(&mut events).await, Event::Withdrawn { session: of } if of == session.id()));
+    assert!(
+        matches!(next(&mut events).await, Event::Withdrawn { session: of } if of == session.id())
+    );
     let seen = wire.until(b'Z').await;
-    assert_eq!((tags(&seen).as_str(), seen[0].code().as_deref()), ("EZ", Some("57014")));
+    assert_eq!(
+        (tags(&seen).as_str(), seen[0].code().as_deref()),
+        ("EZ", Some("57014"))
+    );
     // A release that comes too late hits nothing, and the next statement is spared.
     session.release(Release::default());
-    wire.send(&query("select to_regclass('reached') is null")).await;
+    wire.send(&query("select to_regclass('reached') is null"))
+        .await;
     arrived(&mut events).await;
     session.release(Release::default());
     assert!(matches!(next(&mut events).await, Event::Ran { .. }));
@@ -70,7 +80,10 @@ async fn a_running_statement_is_cancelled_at_the_server() {
         session.release(Release { gap, probe: None });
         // Running, not only released.
         let mut watcher = Wire::tcp(server.addr(), "postgres").await;
-        let sleeping = format!("select count(*) from pg_stat_activity where pid = {} and wait_event = 'PgSleep'", wire.pid);
+        let sleeping = format!(
+            "select count(*) from pg_stat_activity where pid = {} and wait_event = 'PgSleep'",
+            wire.pid
+        );
         while cell(&watcher.run(&sleeping).await) != "1" {}
         cancel(&gate, wire.pid, &wire.key.clone()).await;
         match next(&mut events).await {
@@ -120,14 +133,26 @@ async fn who_leaves_while_held_takes_the_statement_along() {
             wire.send(&common::message(b'X', &[])).await;
         }
         drop(wire);
-        assert!(matches!(next(&mut events).await, Event::Withdrawn { session: of } if of == session.id()));
+        assert!(
+            matches!(next(&mut events).await, Event::Withdrawn { session: of } if of == session.id())
+        );
         match next(&mut events).await {
-            Event::Closed { session: of, reason } => assert_eq!((of, reason.as_str()), (session.id(), "the client left")),
+            Event::Closed {
+                session: of,
+                reason,
+            } => assert_eq!((of, reason.as_str()), (session.id(), "the client left")),
             other => panic!("{other:?}"),
         }
     }
     let mut direct = Wire::tcp(server.addr(), "postgres").await;
-    assert_eq!(cell(&direct.run("select to_regclass('left_behind') is null").await), "t");
+    assert_eq!(
+        cell(
+            &direct
+                .run("select to_regclass('left_behind') is null")
+                .await
+        ),
+        "t"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +161,8 @@ async fn who_leaves_in_a_transaction_has_it_rolled_back_before_closed() {
     let (gate, mut events) = gate(server.unix()).await;
     let (mut wire, session) = open(&gate, &mut events).await;
     let pid = wire.pid;
-    wire.send(&query("begin; select pg_advisory_xact_lock(99)")).await;
+    wire.send(&query("begin; select pg_advisory_xact_lock(99)"))
+        .await;
     arrived(&mut events).await;
     session.release(Release::default());
     next(&mut events).await;
@@ -145,7 +171,14 @@ async fn who_leaves_in_a_transaction_has_it_rolled_back_before_closed() {
     drop(wire);
     assert!(matches!(next(&mut events).await, Event::Closed { .. }));
     let mut direct = Wire::tcp(server.addr(), "postgres").await;
-    assert_eq!(cell(&direct.run(&format!("select count(*) from pg_locks where pid = {pid}")).await), "0");
+    assert_eq!(
+        cell(
+            &direct
+                .run(&format!("select count(*) from pg_locks where pid = {pid}"))
+                .await
+        ),
+        "0"
+    );
 }
 
 #[tokio::test]
@@ -153,7 +186,8 @@ async fn a_half_closed_client_gets_its_reply() {
     let server = Server::shared();
     let (gate, mut events) = gate(server.unix()).await;
     let (mut wire, session) = open(&gate, &mut events).await;
-    wire.send(&query("select pg_advisory_lock(7), 'late'")).await;
+    wire.send(&query("select pg_advisory_lock(7), 'late'"))
+        .await;
     arrived(&mut events).await;
     let mut blocker = Wire::tcp(server.addr(), "postgres").await;
     blocker.run("select pg_advisory_lock(7)").await;
@@ -179,7 +213,9 @@ async fn a_terminated_backend_tells_its_client_why() {
             wire.send(&query("select 1")).await;
             arrived(&mut events).await;
         }
-        direct.run(&format!("select pg_terminate_backend({})", wire.pid)).await;
+        direct
+            .run(&format!("select pg_terminate_backend({})", wire.pid))
+            .await;
         if held {
             assert!(matches!(next(&mut events).await, Event::Withdrawn { .. }));
         }
@@ -187,7 +223,10 @@ async fn a_terminated_backend_tells_its_client_why() {
             Event::Closed { reason, .. } => assert!(reason.contains("57P01"), "{reason}"),
             other => panic!("{other:?}"),
         }
-        assert_eq!(wire.next().await.expect("last words").code().as_deref(), Some("57P01"));
+        assert_eq!(
+            wire.next().await.expect("last words").code().as_deref(),
+            Some("57P01")
+        );
         assert!(wire.next().await.is_none());
     }
 }

@@ -5,7 +5,10 @@ mod common;
 use std::sync::Arc;
 
 use common::lab::PROBE;
-use common::{Message, Server, Wire, bind, cell, describe, execute, gate, in_time, parse, query, run, sync, tags};
+use common::{
+    Message, Server, Wire, bind, cell, describe, execute, gate, in_time, parse, query, run, sync,
+    tags,
+};
 use deadheat_gate::{Batch, Event, Gap, Gate, Ran, Release, Session, TxStatus};
 use tokio::sync::mpsc;
 
@@ -23,9 +26,17 @@ impl Hand {
         let server = Server::shared();
         let database = server.database().await;
         let mut direct = Wire::tcp(server.addr(), &database).await;
-        direct.run("create table t (id int primary key, v text); insert into t values (1, 'one')").await;
+        direct
+            .run("create table t (id int primary key, v text); insert into t values (1, 'one')")
+            .await;
         let (gate, events) = gate(server.unix()).await;
-        Hand { gate, events, direct, database, _server: server }
+        Hand {
+            gate,
+            events,
+            direct,
+            database,
+            _server: server,
+        }
     }
 
     async fn event(&mut self) -> Event {
@@ -36,7 +47,12 @@ impl Hand {
         let stream = self.gate.connect(3);
         let wire = Wire::on(Box::new(stream), &self.database).await;
         match self.event().await {
-            Event::Opened { session, tag: 3, pid, startup } => {
+            Event::Opened {
+                session,
+                tag: 3,
+                pid,
+                startup,
+            } => {
                 assert_eq!(pid, wire.pid);
                 assert_eq!(startup["user"], "postgres");
                 (wire, session)
@@ -71,23 +87,40 @@ impl Hand {
 }
 
 fn with_gap() -> Release {
-    Release { gap: true, probe: None }
+    Release {
+        gap: true,
+        probe: None,
+    }
 }
 
-const SNEAK: &str = "insert into t select 2, 'sneaked' where not exists (select from t where v = 'sneaked')";
+const SNEAK: &str =
+    "insert into t select 2, 'sneaked' where not exists (select from t where v = 'sneaked')";
 
 #[tokio::test]
 async fn two_inserts_where_not_exists_overlap_in_the_gap() {
     let mut hand = Hand::new().await;
-    hand.direct.run("alter table t drop constraint t_pkey").await;
+    hand.direct
+        .run("alter table t drop constraint t_pkey")
+        .await;
     let (mut one, first) = hand.open().await;
     let (mut two, second) = hand.open().await;
     one.send(&query(SNEAK)).await;
     let batch = hand.arrived(&first).await;
-    assert_eq!((&*batch.statements[0].sql, batch.status, batch.simple, batch.flush), (SNEAK, TxStatus::Idle, true, false));
+    assert_eq!(
+        (
+            &*batch.statements[0].sql,
+            batch.status,
+            batch.simple,
+            batch.flush
+        ),
+        (SNEAK, TxStatus::Idle, true, false)
+    );
     first.release(with_gap());
     let reply = hand.ran(&first).await;
-    assert_eq!((reply.gap, reply.status, reply.tags), (Gap::Open, TxStatus::Idle, vec!["INSERT 0 1".to_owned()]));
+    assert_eq!(
+        (reply.gap, reply.status, reply.tags),
+        (Gap::Open, TxStatus::Idle, vec!["INSERT 0 1".to_owned()])
+    );
     two.send(&query(SNEAK)).await;
     hand.arrived(&second).await;
     second.release(with_gap());
@@ -100,17 +133,38 @@ async fn two_inserts_where_not_exists_overlap_in_the_gap() {
     second.deliver();
     assert_eq!(tags(&one.until(b'Z').await), "CZ");
     assert_eq!(tags(&two.until(b'Z').await), "CZ");
-    assert_eq!(cell(&hand.direct.run("select count(*) from t where v = 'sneaked'").await), "2");
+    assert_eq!(
+        cell(
+            &hand
+                .direct
+                .run("select count(*) from t where v = 'sneaked'")
+                .await
+        ),
+        "2"
+    );
 }
 
 #[tokio::test]
 async fn the_work_is_invisible_until_the_gap_is_committed() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    wire.send(&[run("update t set v = $1 where id = 1 returning v", &[Some("new")]), sync()].concat()).await;
+    wire.send(
+        &[
+            run(
+                "update t set v = $1 where id = 1 returning v",
+                &[Some("new")],
+            ),
+            sync(),
+        ]
+        .concat(),
+    )
+    .await;
     let batch = hand.arrived(&session).await;
     assert_eq!(batch.statements[0].params[0].text().as_deref(), Some("new"));
-    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    session.release(Release {
+        gap: true,
+        probe: Some(PROBE.into()),
+    });
     let reply = hand.ran(&session).await;
     assert_eq!(reply.gap, Gap::Open);
     assert_eq!(reply.rows, [[Some("new".to_owned())]]);
@@ -135,7 +189,10 @@ async fn what_only_reads_commits_at_once() {
     session.release(with_gap());
     let reply = hand.ran(&session).await;
     assert_eq!(reply.gap, Gap::Closed);
-    assert_eq!(reply.rows, [[Some("1".to_owned()), Some("one".to_owned()), None]]);
+    assert_eq!(
+        reply.rows,
+        [[Some("1".to_owned()), Some("one".to_owned()), None]]
+    );
     session.deliver();
     assert_eq!(tags(&wire.until(b'Z').await), "TDCZ");
     let open = "select count(*) from pg_stat_activity where state like 'idle in%' and datname = current_database()";
@@ -146,31 +203,59 @@ async fn what_only_reads_commits_at_once() {
 async fn an_error_in_the_gap_rolls_back() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    wire.send(&query("insert into t values (2, 'two'); insert into t values (1, 'again')")).await;
+    wire.send(&query(
+        "insert into t values (2, 'two'); insert into t values (1, 'again')",
+    ))
+    .await;
     hand.arrived(&session).await;
-    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    session.release(Release {
+        gap: true,
+        probe: Some(PROBE.into()),
+    });
     let reply = hand.ran(&session).await;
-    assert_eq!((reply.gap, reply.status, reply.probe), (Gap::Closed, TxStatus::Idle, None));
+    assert_eq!(
+        (reply.gap, reply.status, reply.probe),
+        (Gap::Closed, TxStatus::Idle, None)
+    );
     let error = reply.error.expect("an error");
-    assert_eq!((error.code.as_str(), error.table.as_deref()), ("23505", Some("t")));
+    assert_eq!(
+        (error.code.as_str(), error.table.as_deref()),
+        ("23505", Some("t"))
+    );
     assert_eq!(error.constraint.as_deref(), Some("t_pkey"));
     session.deliver();
     let seen = wire.until(b'Z').await;
     assert_eq!(tags(&seen), "CEZ");
     assert_eq!(seen[2].body, b"I");
-    assert_eq!(cell(&hand.plainly(&mut wire, &session, "select count(*) from t").await), "1");
+    assert_eq!(
+        cell(
+            &hand
+                .plainly(&mut wire, &session, "select count(*) from t")
+                .await
+        ),
+        "1"
+    );
 }
 
 /// Write skew under SERIALIZABLE: one of two overlapping statements fails, at its commit at the latest.
-async fn skew(hand: &mut Hand, batch: impl Fn(&str) -> Vec<u8>) -> (Ran, Vec<Message>) {
+async fn skew(batch: impl Fn(&str) -> Vec<u8>) -> (Ran, Vec<Message>) {
+    let mut hand = Hand::new().await;
     hand.direct.run("truncate t").await;
     let (mut one, first) = hand.open().await;
     let (mut two, second) = hand.open().await;
     for (wire, session) in [(&mut one, &first), (&mut two, &second)] {
-        hand.plainly(wire, session, "set default_transaction_isolation = 'serializable'").await;
+        hand.plainly(
+            wire,
+            session,
+            "set default_transaction_isolation = 'serializable'",
+        )
+        .await;
     }
     for (wire, session, id) in [(&mut one, &first, "1"), (&mut two, &second, "2")] {
-        wire.send(&batch(&format!("insert into t select {id}, count(*)::text from t"))).await;
+        wire.send(&batch(&format!(
+            "insert into t select {id}, count(*)::text from t"
+        )))
+        .await;
         hand.arrived(session).await;
         session.release(with_gap());
         let reply = hand.ran(session).await;
@@ -186,12 +271,14 @@ async fn skew(hand: &mut Hand, batch: impl Fn(&str) -> Vec<u8>) -> (Ran, Vec<Mes
 
 #[tokio::test]
 async fn serialization_failure_at_commit_is_the_statements_error() {
-    let mut hand = Hand::new().await;
-    let (reply, seen) = skew(&mut hand, query).await;
-    assert_eq!((reply.gap, reply.status, reply.tags.len()), (Gap::Closed, TxStatus::Idle, 0));
+    let (reply, seen) = skew(query).await;
+    assert_eq!(
+        (reply.gap, reply.status, reply.tags.len()),
+        (Gap::Closed, TxStatus::Idle, 0)
+    );
     assert_eq!(reply.error.expect("an error").code, "40001");
     assert_eq!(tags(&seen), "EZ");
-    let (reply, seen) = skew(&mut hand, |sql| [run(sql, &[]), sync()].concat()).await;
+    let (reply, seen) = skew(|sql| [run(sql, &[]), sync()].concat()).await;
     assert_eq!(reply.error.expect("an error").code, "40001");
     assert_eq!(tags(&seen), "12nCEZ");
     assert_eq!(seen[5].body, b"I");
@@ -202,14 +289,27 @@ async fn refused_inside_a_block_it_runs_bare_from_then_on() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
     for _ in 0..2 {
-        wire.send(&[parse("v", "vacuum t"), bind("", "v", &[]), execute("", 0), sync()].concat()).await;
+        wire.send(
+            &[
+                parse("v", "vacuum t"),
+                bind("", "v", &[]),
+                execute("", 0),
+                sync(),
+            ]
+            .concat(),
+        )
+        .await;
         hand.arrived(&session).await;
         session.release(with_gap());
         let reply = hand.ran(&session).await;
-        assert_eq!((reply.gap, reply.error, reply.tags), (Gap::None, None, vec!["VACUUM".to_owned()]));
+        assert_eq!(
+            (reply.gap, reply.error, reply.tags),
+            (Gap::None, None, vec!["VACUUM".to_owned()])
+        );
         session.deliver();
         assert_eq!(tags(&wire.until(b'Z').await), "12CZ");
-        wire.send(&[common::close(b'S', "v"), sync()].concat()).await;
+        wire.send(&[common::close(b'S', "v"), sync()].concat())
+            .await;
         assert_eq!(tags(&wire.until(b'Z').await), "3Z");
     }
 }
@@ -218,7 +318,8 @@ async fn refused_inside_a_block_it_runs_bare_from_then_on() {
 async fn a_reply_too_large_to_hold_streams_and_has_no_gap() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    let sql = "insert into t values (2, 'x'); select repeat('x', 1000) from generate_series(1, 30000)";
+    let sql =
+        "insert into t values (2, 'x'); select repeat('x', 1000) from generate_series(1, 30000)";
     wire.send(&query(sql)).await;
     hand.arrived(&session).await;
     session.release(with_gap());
@@ -228,7 +329,10 @@ async fn a_reply_too_large_to_hold_streams_and_has_no_gap() {
         assert_eq!(wire.next().await.expect("a row").tag, b'D');
     }
     let reply = hand.ran(&session).await;
-    assert_eq!((reply.gap, reply.streamed, reply.rows.len()), (Gap::Closed, true, 20));
+    assert_eq!(
+        (reply.gap, reply.streamed, reply.rows.len()),
+        (Gap::Closed, true, 20)
+    );
     assert_eq!(reply.rows[0][0].as_ref().expect("a cell").len(), 200);
     assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "2");
     session.deliver();
@@ -241,11 +345,27 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
     let (mut wire, session) = hand.open().await;
     hand.plainly(&mut wire, &session, "begin").await;
     let series = "select g from generate_series(1, 3) g";
-    wire.send(&[parse("", series), bind("", "", &[]), describe(b'P', ""), execute("", 1), sync()].concat()).await;
+    wire.send(
+        &[
+            parse("", series),
+            bind("", "", &[]),
+            describe(b'P', ""),
+            execute("", 1),
+            sync(),
+        ]
+        .concat(),
+    )
+    .await;
     assert_eq!(hand.arrived(&session).await.status, TxStatus::Open);
-    session.release(Release { gap: true, probe: Some(PROBE.into()) });
+    session.release(Release {
+        gap: true,
+        probe: Some(PROBE.into()),
+    });
     let reply = hand.ran(&session).await;
-    assert_eq!((reply.gap, reply.status, reply.probe), (Gap::None, TxStatus::Open, Some(Vec::new())));
+    assert_eq!(
+        (reply.gap, reply.status, reply.probe),
+        (Gap::None, TxStatus::Open, Some(Vec::new()))
+    );
     session.deliver();
     wire.until(b'Z').await;
     // The unnamed portal is still there.
@@ -258,14 +378,23 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
     wire.until(b'Z').await;
     wire.send(&query("insert into t values (2, 'two')")).await;
     hand.arrived(&session).await;
-    session.release(Release { gap: false, probe: Some(PROBE.into()) });
+    session.release(Release {
+        gap: false,
+        probe: Some(PROBE.into()),
+    });
     let reply = hand.ran(&session).await;
-    assert_eq!(reply.probe, Some(vec![vec![Some("t".to_owned()), Some("1".to_owned())]]));
+    assert_eq!(
+        reply.probe,
+        Some(vec![vec![Some("t".to_owned()), Some("1".to_owned())]])
+    );
     session.deliver();
     assert_eq!(tags(&wire.until(b'Z').await), "CZ");
     wire.send(&query("select 1/0")).await;
     hand.arrived(&session).await;
-    session.release(Release { gap: false, probe: Some(PROBE.into()) });
+    session.release(Release {
+        gap: false,
+        probe: Some(PROBE.into()),
+    });
     let reply = hand.ran(&session).await;
     assert_eq!((reply.probe, reply.status), (None, TxStatus::Failed));
     session.deliver();
@@ -276,7 +405,13 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
 async fn a_pipeline_is_held_batch_by_batch() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    let batches = [run("insert into t values (2, '')", &[]), sync(), query("select count(*) from t"), parse("s", "select 1"), sync()];
+    let batches = [
+        run("insert into t values (2, '')", &[]),
+        sync(),
+        query("select count(*) from t"),
+        parse("s", "select 1"),
+        sync(),
+    ];
     wire.send(&batches.concat()).await;
     hand.arrived(&session).await;
     session.release(with_gap());
@@ -284,7 +419,10 @@ async fn a_pipeline_is_held_batch_by_batch() {
     session.commit_gap();
     hand.ran(&session).await;
     session.deliver();
-    assert_eq!(&*hand.arrived(&session).await.statements[0].sql, "select count(*) from t");
+    assert_eq!(
+        &*hand.arrived(&session).await.statements[0].sql,
+        "select count(*) from t"
+    );
     session.release(with_gap());
     assert_eq!(hand.ran(&session).await.rows, [[Some("2".to_owned())]]);
     session.deliver();
@@ -299,7 +437,8 @@ async fn a_pipeline_is_held_batch_by_batch() {
 async fn a_sync_behind_flush_is_the_commit() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat()).await;
+    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat())
+        .await;
     let batch = hand.arrived(&session).await;
     assert_eq!((batch.flush, batch.status), (true, TxStatus::Idle));
     session.release(with_gap());
@@ -309,7 +448,10 @@ async fn a_sync_behind_flush_is_the_commit() {
     wire.until(b'C').await;
     wire.send(&sync()).await;
     let batch = hand.arrived(&session).await;
-    assert_eq!((&*batch.statements[0].sql, batch.implied, batch.status), ("COMMIT", true, TxStatus::Open));
+    assert_eq!(
+        (&*batch.statements[0].sql, batch.implied, batch.status),
+        ("COMMIT", true, TxStatus::Open)
+    );
     assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "1");
     session.release(Release::default());
     assert_eq!(hand.ran(&session).await.status, TxStatus::Idle);
@@ -322,11 +464,27 @@ async fn a_sync_behind_flush_is_the_commit() {
 async fn refused_batches_never_reach_the_server() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
-    wire.send(&[parse("s", "insert into t values (2, '')"), bind("", "s", &[]), execute("", 0), sync()].concat()).await;
+    wire.send(
+        &[
+            parse("s", "insert into t values (2, '')"),
+            bind("", "s", &[]),
+            execute("", 0),
+            sync(),
+        ]
+        .concat(),
+    )
+    .await;
     hand.arrived(&session).await;
     session.refuse("57P05", "drained");
     let seen = wire.until(b'Z').await;
-    assert_eq!((tags(&seen).as_str(), seen[0].code().as_deref(), &*seen[1].body), ("EZ", Some("57P05"), &b"I"[..]));
+    assert_eq!(
+        (
+            tags(&seen).as_str(),
+            seen[0].code().as_deref(),
+            &*seen[1].body
+        ),
+        ("EZ", Some("57P05"), &b"I"[..])
+    );
     hand.plainly(&mut wire, &session, "begin").await;
     wire.send(&query("insert into t values (2, '')")).await;
     hand.arrived(&session).await;
@@ -336,13 +494,22 @@ async fn refused_batches_never_reach_the_server() {
     let seen = hand.plainly(&mut wire, &session, "select 1").await;
     assert_eq!(seen[0].code().as_deref(), Some("25P02"));
     hand.plainly(&mut wire, &session, "rollback").await;
-    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat()).await;
+    wire.send(&[run("insert into t values (2, '')", &[]), common::flush()].concat())
+        .await;
     hand.arrived(&session).await;
     session.refuse("57P05", "drained");
     assert_eq!(wire.until(b'E').await.len(), 1);
-    wire.send(&[run("select 'skipped'", &[]), sync()].concat()).await;
+    wire.send(&[run("select 'skipped'", &[]), sync()].concat())
+        .await;
     assert_eq!(tags(&wire.until(b'Z').await), "Z");
-    assert_eq!(cell(&hand.plainly(&mut wire, &session, "select count(*) from t").await), "1");
+    assert_eq!(
+        cell(
+            &hand
+                .plainly(&mut wire, &session, "select count(*) from t")
+                .await
+        ),
+        "1"
+    );
 }
 
 #[tokio::test]
@@ -350,14 +517,23 @@ async fn reset_starts_the_session_over() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
     hand.plainly(&mut wire, &session, "begin").await;
-    hand.plainly(&mut wire, &session, "insert into t values (2, '')").await;
+    hand.plainly(&mut wire, &session, "insert into t values (2, '')")
+        .await;
     session.reset();
     assert!(matches!(hand.event().await, Event::Reset { session: of } if of == session.id()));
-    let seen = hand.plainly(&mut wire, &session, "select count(*) from t").await;
-    assert_eq!((cell(&seen), tags(&seen).as_str()), ("1".to_owned(), "TDCZ"));
+    let seen = hand
+        .plainly(&mut wire, &session, "select count(*) from t")
+        .await;
+    assert_eq!(
+        (cell(&seen), tags(&seen).as_str()),
+        ("1".to_owned(), "TDCZ")
+    );
     session.close();
     match hand.event().await {
-        Event::Closed { session: of, reason } => assert_eq!((of, reason.as_str()), (session.id(), "closed by the lab")),
+        Event::Closed {
+            session: of,
+            reason,
+        } => assert_eq!((of, reason.as_str()), (session.id(), "closed by the lab")),
         other => panic!("{other:?}"),
     }
     assert!(wire.next().await.is_none());

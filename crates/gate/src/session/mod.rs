@@ -12,6 +12,8 @@
 
 mod client;
 mod drive;
+#[cfg(test)]
+mod fuzz;
 mod gap;
 pub(crate) mod reply;
 pub(crate) mod script;

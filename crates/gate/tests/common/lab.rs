@@ -29,11 +29,15 @@ pub struct Seen {
     pub closed: Vec<String>,
 }
 
-pub const PROBE: &str = "select relname, n_tup_ins from pg_catalog.pg_stat_xact_user_tables where n_tup_ins > 0";
+pub const PROBE: &str =
+    "select relname, n_tup_ins from pg_catalog.pg_stat_xact_user_tables where n_tup_ins > 0";
 
 pub async fn gate(upstream: Upstream) -> (Gate, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
-    (Gate::open(upstream, 7, events).await.expect("a gate"), receiver)
+    (
+        Gate::open(upstream, 7, events).await.expect("a gate"),
+        receiver,
+    )
 }
 
 impl Lab {
@@ -85,15 +89,29 @@ fn how(policy: Policy, batch: &Batch) -> Release {
         return Release::default();
     }
     let open = batch.status == TxStatus::Open;
-    Release { gap: batch.statements.iter().all(|statement| is_dml(&statement.sql)), probe: open.then(|| PROBE.into()) }
+    Release {
+        gap: batch
+            .statements
+            .iter()
+            .all(|statement| is_dml(&statement.sql)),
+        probe: open.then(|| PROBE.into()),
+    }
 }
 
 /// Queries, DML, and what has to show that it refuses a transaction block.
 fn is_dml(sql: &str) -> bool {
-    const WORDS: [&str; 10] =
-        ["select", "insert", "update", "delete", "with", "values", "table", "vacuum", "create", "copy"];
-    sql.split(';').map(str::trim).filter(|part| !part.is_empty()).all(|part| {
-        let word = part.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
-        WORDS.contains(&word.to_ascii_lowercase().as_str())
-    })
+    const WORDS: [&str; 10] = [
+        "select", "insert", "update", "delete", "with", "values", "table", "vacuum", "create",
+        "copy",
+    ];
+    sql.split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .all(|part| {
+            let word = part
+                .split(|letter: char| !letter.is_ascii_alphabetic())
+                .next()
+                .unwrap_or_default();
+            WORDS.contains(&word.to_ascii_lowercase().as_str())
+        })
 }

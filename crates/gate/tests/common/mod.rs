@@ -1,5 +1,9 @@
 //! What the tests share: a PostgreSQL server, a client that speaks bytes, a lab that lets everything go.
-#![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test file uses a part of it"
+)]
 
 pub mod lab;
 pub mod server;
@@ -13,5 +17,7 @@ pub use wire::*;
 
 /// What does not come in half a minute does not come at all.
 pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), work).await.expect("an answer in time")
+    tokio::time::timeout(Duration::from_secs(30), work)
+        .await
+        .expect("an answer in time")
 }

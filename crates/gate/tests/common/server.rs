@@ -25,7 +25,13 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 fn binary(name: &str) -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed")
-        .map(|entry| entry.expect("a readable folder").path().join("bin").join(name))
+        .map(|entry| {
+            entry
+                .expect("a readable folder")
+                .path()
+                .join("bin")
+                .join(name)
+        })
         .filter(|path| path.exists())
         .collect();
     found.sort();
@@ -38,15 +44,25 @@ fn command(name: &str) -> Command {
         return Command::new(binary(name));
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(binary(name));
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(binary(name));
     command
 }
 
 fn own(path: &Path) {
     if fs::metadata("/proc/self").expect("/proc").uid() == 0 {
         let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
-        let line = passwd.lines().find(|line| line.starts_with("postgres:")).expect("a user postgres");
-        let ids: Vec<u32> = line.split(':').skip(2).take(2).map(|id| id.parse().expect("an id")).collect();
+        let line = passwd
+            .lines()
+            .find(|line| line.starts_with("postgres:"))
+            .expect("a user postgres");
+        let ids: Vec<u32> = line
+            .split(':')
+            .skip(2)
+            .take(2)
+            .map(|id| id.parse().expect("an id"))
+            .collect();
         chown(path, Some(ids[0]), Some(ids[1])).expect("chown");
     }
 }
@@ -54,7 +70,9 @@ fn own(path: &Path) {
 impl Server {
     /// The server of this test file.
     pub fn shared() -> Arc<Server> {
-        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shared = SHARED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(server) = shared.upgrade() {
             return server;
         }
@@ -65,21 +83,46 @@ impl Server {
 
     fn start() -> Server {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gate-{}-{number}", std::process::id()));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("gate-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).expect("a folder");
         own(&dir);
         let data = dir.join("data");
         let made = command("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let rules = data.join("pg_hba.conf");
         let old = fs::read_to_string(&rules).expect("pg_hba.conf");
-        fs::write(&rules, format!("host all with_password 127.0.0.1/32 scram-sha-256\n{old}")).expect("pg_hba.conf");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
-        let mut settings = OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("postgresql.conf");
+        fs::write(
+            &rules,
+            format!("host all with_password 127.0.0.1/32 scram-sha-256\n{old}"),
+        )
+        .expect("pg_hba.conf");
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|free| free.local_addr())
+            .expect("a port")
+            .port();
+        let mut settings = OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("postgresql.conf");
         write!(
             settings,
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nfsync = off\n\
@@ -104,8 +147,14 @@ impl Server {
 
     fn wait(&self) {
         let start = Instant::now();
-        while !fs::read_to_string(self.dir.join("data/postmaster.pid")).is_ok_and(|text| text.contains("ready")) {
-            assert!(start.elapsed() < Duration::from_secs(30), "the server does not start, see {}", self.dir.display());
+        while !fs::read_to_string(self.dir.join("data/postmaster.pid"))
+            .is_ok_and(|text| text.contains("ready"))
+        {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "the server does not start, see {}",
+                self.dir.display()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -124,23 +173,34 @@ impl Server {
 
     /// Connection string for a direct connection.
     pub fn config(&self, database: &str) -> String {
-        format!("host=127.0.0.1 port={} user=postgres dbname={database}", self.port)
+        format!(
+            "host=127.0.0.1 port={} user=postgres dbname={database}",
+            self.port
+        )
     }
 
     /// A database of a name not used before.
     pub async fn database(&self) -> String {
         let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let (client, connection) =
-            tokio_postgres::connect(&self.config("postgres"), tokio_postgres::NoTls).await.expect("a direct connection");
+            tokio_postgres::connect(&self.config("postgres"), tokio_postgres::NoTls)
+                .await
+                .expect("a direct connection");
         tokio::spawn(connection);
-        client.batch_execute(&format!("create database {name}")).await.expect("a database");
+        client
+            .batch_execute(&format!("create database {name}"))
+            .await
+            .expect("a database");
         name
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let stopped = command("pg_ctl").args(["stop", "-s", "-w", "-m", "immediate", "-D"]).arg(self.dir.join("data")).status();
+        let stopped = command("pg_ctl")
+            .args(["stop", "-s", "-w", "-m", "immediate", "-D"])
+            .arg(self.dir.join("data"))
+            .status();
         if !stopped.is_ok_and(|status| status.success()) {
             let _ = self.child.kill();
         }

@@ -18,7 +18,13 @@ pub struct Message {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text: String = self.body.iter().take(300).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
+        let text: String = self
+            .body
+            .iter()
+            .take(300)
+            .flat_map(|byte| byte.escape_ascii())
+            .map(char::from)
+            .collect();
         write!(f, "{} {text}", char::from(self.tag))
     }
 }
@@ -56,11 +62,19 @@ pub fn startup(user: &str, database: &str) -> Vec<u8> {
 
 impl Wire {
     pub async fn tcp(addr: SocketAddr, database: &str) -> Wire {
-        Wire::on(Box::new(TcpStream::connect(addr).await.expect("a connection")), database).await
+        Wire::on(
+            Box::new(TcpStream::connect(addr).await.expect("a connection")),
+            database,
+        )
+        .await
     }
 
     pub async fn on(stream: Box<dyn Stream>, database: &str) -> Wire {
-        let mut wire = Wire { stream, pid: 0, key: Vec::new() };
+        let mut wire = Wire {
+            stream,
+            pid: 0,
+            key: Vec::new(),
+        };
         wire.send(&startup("postgres", database)).await;
         wire.greet().await;
         wire
@@ -77,7 +91,10 @@ impl Wire {
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.expect("the other side reads");
+        self.stream
+            .write_all(bytes)
+            .await
+            .expect("the other side reads");
     }
 
     /// The next message; `None` at the end of the stream.
@@ -113,12 +130,18 @@ impl Wire {
 }
 
 pub fn tags(messages: &[Message]) -> String {
-    messages.iter().map(|message| char::from(message.tag)).collect()
+    messages
+        .iter()
+        .map(|message| char::from(message.tag))
+        .collect()
 }
 
 /// Text of the first cell of the first row.
 pub fn cell(messages: &[Message]) -> String {
-    let row = messages.iter().find(|message| message.tag == b'D').expect("a row");
+    let row = messages
+        .iter()
+        .find(|message| message.tag == b'D')
+        .expect("a row");
     String::from_utf8_lossy(&row.body[6..]).into_owned()
 }
 
@@ -181,5 +204,11 @@ pub fn flush() -> Vec<u8> {
 
 /// Parse, Bind, Describe, Execute of the unnamed statement.
 pub fn run(sql: &str, params: &[Option<&str>]) -> Vec<u8> {
-    [parse("", sql), bind("", "", params), describe(b'P', ""), execute("", 0)].concat()
+    [
+        parse("", sql),
+        bind("", "", params),
+        describe(b'P', ""),
+        execute("", 0),
+    ]
+    .concat()
 }
