@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use deadheat_lab::record::{Record, Step, StepKind};
+use deadheat_lab::record::{Record, Reply, StepKind};
 use deadheat_verdict::words;
 
 use crate::style::Ink;
@@ -78,7 +78,7 @@ fn shown(record: &Record, n: usize, matters: bool) -> Moment {
         actor: usize::from(step.actor.0),
         text: words::statement(step),
         notes: if matters {
-            notes(record, step)
+            notes(record, n)
         } else {
             Vec::new()
         },
@@ -86,7 +86,8 @@ fn shown(record: &Record, n: usize, matters: bool) -> Moment {
     }
 }
 
-fn notes(record: &Record, step: &Step) -> Vec<(Ink, String)> {
+fn notes(record: &Record, n: usize) -> Vec<(Ink, String)> {
+    let step = &record.steps[n];
     let mut out = Vec::new();
     if !step.blocked_by.is_empty() {
         let names: Vec<String> = step
@@ -105,5 +106,28 @@ fn notes(record: &Record, step: &Step) -> Vec<(Ink, String)> {
     {
         out.push((Ink::Value, format!("→ {tag}")));
     }
+    let last = record
+        .steps
+        .iter()
+        .rposition(|other| other.actor == step.actor)
+        == Some(n);
+    if last && let Some(told) = told(record, usize::from(step.actor.0)) {
+        out.push((Ink::Value, told));
+    }
     out
+}
+
+/// What an actor with a single request was told; where there are several, it is not known after which step each came.
+fn told(record: &Record, actor: usize) -> Option<String> {
+    const LONGEST: usize = 60;
+    let [reply] = record.replies.get(actor)?.as_slice() else {
+        return None;
+    };
+    let text = match reply {
+        Reply::Http { status, body, .. } => format!("{status} {}", words::one_line(body)),
+        Reply::NoAnswer { error, .. } => format!("no answer: {error}"),
+        Reply::Command { status, .. } => format!("exit {status}"),
+        Reply::Sql { .. } => return None,
+    };
+    Some(words::cut(format!("⇐ {text}").trim_end(), LONGEST))
 }

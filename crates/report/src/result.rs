@@ -17,8 +17,14 @@ pub struct Report {
     pub exhausted: bool,
     /// Runs made, the serial ones included.
     pub runs: u64,
+    /// Of these, runs of serial orders, made to learn what they do.
+    #[serde(default)]
+    pub serial_runs: u64,
     /// Distinct traces among them.
     pub traces: u64,
+    /// Distinct outcomes among them, up to renaming.
+    #[serde(default)]
+    pub outcomes: u64,
     /// Runs that turned out to be redundant and were cut.
     pub blocked_runs: u64,
     /// The most preemptions of a schedule, if there was a bound.

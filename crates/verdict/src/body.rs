@@ -30,6 +30,8 @@ pub(crate) struct Bag {
 pub(crate) struct Leaf {
     /// Where it is learned (indexes left out).
     pub place: String,
+    /// Where it is learned when nothing of it stays: the same, but for lines of text the line's number.
+    pub exact: String,
     /// Where it is in this reply.
     pub at: String,
     /// Whether it is text or number that may move; `null`, `true`, `{}` are not.
@@ -116,6 +118,7 @@ fn sql_reply(sql: &str, table: &Table, tag: &str, error: Option<&str>) -> Flat {
             for (column, cell) in table.columns.iter().zip(row) {
                 flat.leaves.push(Leaf {
                     place: format!("column {column}"),
+                    exact: format!("column {column}"),
                     at: format!("row {} {column}", n + 1),
                     moves: cell.is_some(),
                     text: Some(cell.clone().unwrap_or_else(|| "null".to_owned())),
@@ -144,6 +147,7 @@ fn lines(text: &str) -> Vec<Leaf> {
         .enumerate()
         .map(|(n, line)| Leaf {
             place: "line".to_owned(),
+            exact: format!("line {}", n + 1),
             at: format!("line {}", n + 1),
             moves: true,
             text: Some(line.trim_end().to_owned()),
@@ -154,6 +158,7 @@ fn lines(text: &str) -> Vec<Leaf> {
 fn leaf(at: &str, text: &str, masked: bool) -> Leaf {
     Leaf {
         place: at.to_owned(),
+        exact: at.to_owned(),
         at: at.to_owned(),
         moves: true,
         text: (!masked).then(|| text.to_owned()),
@@ -168,6 +173,7 @@ fn walk(value: &Value, path: &str, rules: &Rules, leaves: &mut Vec<Leaf>) {
     }
     let fixed = |text: &str| Leaf {
         place: place.clone(),
+        exact: place.clone(),
         at: path.to_owned(),
         moves: false,
         text: Some(text.to_owned()),

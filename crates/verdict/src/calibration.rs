@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadheat_lab::record::{Record, Table};
+use deadheat_lab::{FIRST_OFFSET, NEXT_OFFSET};
 
 use crate::body::{Bag, flatten};
 use crate::pattern::{self, Pattern, Piece};
@@ -15,7 +16,7 @@ use crate::rules::Rules;
 
 /// How far to advance the `n`-th sequence of the database for the second run of a serial order.
 pub const fn offset(n: usize) -> i64 {
-    1009 + 7 * n as i64
+    FIRST_OFFSET + NEXT_OFFSET * n as i64
 }
 
 /// What was learned so far.
@@ -110,7 +111,11 @@ impl Calibration {
                 return Some(format!("{} is {p}, then {} is {q}", x.at, y.at));
             }
             if x.moves {
-                self.learn_value(&format!("{} {}", a.shape, x.place), p, q, offsets);
+                // A line that is a hole from end to end says nothing about the other lines.
+                let whole = pattern::learn(p, q, offsets)
+                    .is_some_and(|pattern| pattern::literal_length(&pattern) == 0);
+                let place = if whole { &x.exact } else { &x.place };
+                self.learn_value(&format!("{} {place}", a.shape), p, q, offsets);
             }
         }
         match (&a.bag, &b.bag) {
@@ -172,14 +177,16 @@ impl Calibration {
 
     /// The value as it is compared at this place.
     pub(crate) fn read<'t>(&self, place: &str, text: &'t str) -> Vec<Part<'t>> {
-        let Some(place) = self
-            .places
-            .get(place)
-            .filter(|place| !place.unmoved.contains(text))
-        else {
+        let Some(place) = self.places.get(place) else {
             return vec![Part::Text(text)];
         };
-        for pattern in &place.patterns {
+        // What was not compared once is never compared, even where two readings were equal by luck.
+        let old = place.unmoved.contains(text);
+        for pattern in place
+            .patterns
+            .iter()
+            .filter(|p| !old || p.contains(&Piece::Blank))
+        {
             if let Some(values) = pattern::fit(pattern, text)
                 && let Some(parts) = self.parts(pattern, &values, text)
             {

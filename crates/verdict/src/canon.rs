@@ -220,7 +220,12 @@ impl Reader<'_> {
             let value = match &leaf.text {
                 None => vec![Atom::Blank],
                 Some(text) if leaf.moves => {
-                    self.cell(&format!("{} {}", flat.shape, leaf.place), text)
+                    let cell = self.cell(&format!("{} {}", flat.shape, leaf.place), text);
+                    if leaf.exact == leaf.place || cell != fixed(text) {
+                        cell
+                    } else {
+                        self.cell(&format!("{} {}", flat.shape, leaf.exact), text)
+                    }
                 }
                 Some(text) => fixed(text),
             };

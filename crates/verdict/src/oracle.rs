@@ -159,10 +159,8 @@ impl Oracle {
             End::Finished => {}
         }
         let known = self.broken_serially();
-        let (serially, broken): (Vec<&Invariant>, Vec<&Invariant>) = record
-            .invariants
-            .iter()
-            .filter(|i| !i.holds)
+        let (serially, broken): (Vec<&Invariant>, Vec<&Invariant>) = first_broken(record)
+            .into_iter()
             .partition(|i| known.contains_key(&i.name));
         let compared = if self.rules.serial {
             self.compare(record)
@@ -352,8 +350,10 @@ fn finding(
         .collect();
     let cycle = graph::cycle(&graph::edges(record), &tables).unwrap_or_default();
     let retryable = errors.iter().find(|e| e.is_retryable());
+    let only_told = !errors.is_empty() && tables.is_empty() && broken.is_empty();
     let (anomaly, kind) = match (retryable, cycle.is_empty()) {
         (Some(error), _) => (None, aborted(error)),
+        (None, _) if only_told => (None, Kind::UnhandledError),
         (None, false) => anomaly::name(record, &cycle),
         (None, true) if !errors.is_empty() => (None, Kind::UnhandledError),
         (None, true) if !broken.is_empty() => (None, Kind::Invariant),
@@ -376,7 +376,13 @@ fn finding(
         checks.push("errors".to_owned());
     }
     checks.extend(broken.iter().map(|i| i.name.clone()));
-    let matters = explain::matters(record, &cycle, errors);
+    let mut matters = explain::matters(record, &cycle, errors);
+    matters.extend(
+        broken
+            .iter()
+            .map(|i| i.at)
+            .filter(|at| *at < record.steps.len()),
+    );
     Finding {
         kind,
         anomaly,
@@ -387,6 +393,19 @@ fn finding(
         differs,
         nearest,
     }
+}
+
+/// Each broken invariant where it was first seen broken.
+fn first_broken(record: &Record) -> Vec<&Invariant> {
+    let mut out: Vec<&Invariant> = Vec::new();
+    for invariant in record.invariants.iter().filter(|i| !i.holds) {
+        match out.iter_mut().find(|known| known.name == invariant.name) {
+            Some(known) if invariant.at < known.at => *known = invariant,
+            Some(_) => {}
+            None => out.push(invariant),
+        }
+    }
+    out
 }
 
 fn aborted(error: &Reached) -> Kind {

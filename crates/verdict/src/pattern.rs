@@ -60,27 +60,29 @@ fn learn_token(a: &Token, b: &Token, offsets: &BTreeSet<i64>) -> Vec<Piece> {
         return vec![Piece::Blank];
     }
     let (first, second) = (digit_runs(a.text), digit_runs(b.text));
-    let moved: Vec<Option<i64>> = first
+    let is_digits = |run: &str| run.starts_with(|c: char| c.is_ascii_digit());
+    let aligned = first.len() == second.len()
+        && first
+            .iter()
+            .zip(&second)
+            .all(|(x, y)| x == y || (is_digits(x) && is_digits(y)));
+    if !aligned {
+        return vec![noise(a.text, b.text)];
+    }
+    let piece = |before: &str, after: &str| {
+        if before == after {
+            return Piece::Literal(before.to_owned());
+        }
+        match (before.parse::<i64>(), after.parse::<i64>()) {
+            (Ok(x), Ok(y)) if offsets.contains(&y.wrapping_sub(x)) => Piece::Id(y - x),
+            _ => noise(before, after),
+        }
+    };
+    first
         .iter()
         .zip(&second)
-        .map(|(before, after)| {
-            let by = after
-                .parse::<i64>()
-                .ok()?
-                .wrapping_sub(before.parse().ok()?);
-            offsets.contains(&by).then_some(by)
-        })
-        .collect();
-    let same = |n: usize| first[n] == second[n];
-    if first.len() == second.len() && (0..first.len()).all(|n| same(n) || moved[n].is_some()) {
-        return (0..first.len())
-            .map(|n| match moved[n] {
-                Some(offset) if !same(n) => Piece::Id(offset),
-                _ => Piece::Literal(first[n].to_owned()),
-            })
-            .collect();
-    }
-    vec![noise(a.text, b.text)]
+        .map(|(before, after)| piece(before, after))
+        .collect()
 }
 
 /// A pair of values that have nothing in common: a token when long enough not to be equal by chance.

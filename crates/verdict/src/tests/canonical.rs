@@ -299,6 +299,40 @@ fn order_numbers_inside_texts_are_ids_too() {
 }
 
 #[test]
+fn a_line_that_is_a_clock_says_nothing_about_the_other_lines() {
+    let page = |took: &str, says: &str| {
+        Story::of(&["ben"])
+            .told(0, "GET /", 200, &format!("took {took}ms\n{took}\n{says}"))
+            .done()
+    };
+    let calibration = learned(&[(page("12", "hello"), page("317", "hello"))], &[]);
+    assert!(same(
+        &page("1", "hello"),
+        &page("88", "hello"),
+        &calibration
+    ));
+    assert!(!same(
+        &page("1", "hello"),
+        &page("1", "sold out"),
+        &calibration
+    ));
+}
+
+#[test]
+fn two_readings_of_a_clock_that_were_equal_by_luck_are_a_clock_still() {
+    let run = |at: &str| Story::of(&["ben"]).table("t", &["at"], &[&[at]]).done();
+    let (early, late) = (run("2026-01-01 10:00:00+00"), run("2026-01-01 10:00:01+00"));
+    let calibration = learned(
+        &[
+            (early.clone(), early.clone()),
+            (early.clone(), late.clone()),
+        ],
+        &[],
+    );
+    assert!(same(&early, &late, &calibration));
+}
+
+#[test]
 fn masked_values_are_blank() {
     let rules = Rules {
         mask: ["t.at", "json:$.items[*].at", "header:x-request-id"]
