@@ -1,3 +1,33 @@
 //! One run: reset, actors, steps, outcome.
+//!
+//! A [`Blueprint`] is a scenario whose databases are set up; a [`Lab`] is built from it and makes runs, one schedule
+//! at a time, each of which leaves a [`record::Record`]. Everything of a lab lives on one thread: gates, drivers and
+//! the run itself take turns there, so that what is heard has an order.
+//!
+//! `furnish` builds a lab, `stage` is what stays between runs, `cast` and `driver` are the actors, `run` is the turn of
+//! one actor after the other.
 
+mod base;
+mod blueprint;
+mod cast;
+mod conn;
+mod driver;
+mod error;
+mod furnish;
+mod http;
+mod lab;
+mod learned;
+mod note;
+mod profile;
 pub mod record;
+mod run;
+mod service;
+mod stage;
+mod timer;
+
+pub use base::{FIRST_OFFSET, NEXT_OFFSET};
+pub use blueprint::Blueprint;
+pub use error::{Difference, Trouble};
+pub use lab::{Lab, Options, first_difference};
+pub use note::Notes;
+pub use profile::Profile;

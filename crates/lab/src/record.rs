@@ -94,6 +94,22 @@ pub struct Statement {
     pub params: Vec<Option<String>>,
 }
 
+impl Statement {
+    /// Text and parameters in one line.
+    pub fn in_one_line(&self) -> String {
+        let text = self.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        if self.params.is_empty() {
+            return text;
+        }
+        let params: Vec<&str> = self
+            .params
+            .iter()
+            .map(|param| param.as_deref().unwrap_or("NULL"))
+            .collect();
+        format!("{text} [{}]", params.join(", "))
+    }
+}
+
 /// One table that a step touched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
@@ -151,10 +167,8 @@ pub enum Reply {
         run: String,
         /// Exit status; -signal when killed.
         status: i32,
-        /// Standard output.
-        stdout: String,
-        /// Standard error.
-        stderr: String,
+        /// What it printed, standard output and standard error as they came.
+        output: String,
     },
     /// Result of one statement of a SQL actor.
     Sql {

@@ -1,0 +1,275 @@
+//! `deadheat find`: search scenarios, save what is found, say what it comes to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use deadheat_explore::{Actor, Ending};
+use deadheat_lab::{Notes, Profile, Trouble};
+use deadheat_report::{RaceEntry, Report, Stopped, Unrepeatable, Verdict};
+use deadheat_scenario::{Scenario, Strategy};
+use deadheat_verdict::Saved;
+
+use super::ground::Ground;
+use super::rules::rules;
+use super::saving::{save, scenario_from_race};
+use super::{print, style};
+use crate::args::{self, Find};
+use crate::problem::Problem;
+use crate::progress::Display;
+use crate::search::{Budget, End, Hunt, Searched};
+use crate::signals::Interrupted;
+
+/// The longest time of a search when neither scenario nor command line says otherwise.
+const TIME: Duration = Duration::from_secs(60);
+
+/// Runs the command; returns the exit code: the worst of the scenarios'.
+pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
+    let scenarios = find
+        .scenarios
+        .iter()
+        .map(|path| Ground::read(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        let found = one(find, scenario, interrupted)?;
+        print(&found.text)?;
+        reports.push(found.report);
+    }
+    if let Some(file) = &find.junit {
+        let text = deadheat_report::junit(&reports)
+            .map_err(|error| Problem::other(format!("JUnit XML: {error}"), None))?;
+        std::fs::write(file, text).map_err(|error| Problem::file(file, error))?;
+    }
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && !find.json {
+        for annotation in reports.iter().filter_map(deadheat_report::annotation) {
+            print(&format!("{annotation}\n"))?;
+        }
+    }
+    let codes = reports.iter().map(|report| report.verdict.exit_code());
+    Ok(codes.max().unwrap_or(0))
+}
+
+struct Found {
+    report: Report,
+    text: String,
+}
+
+fn one(
+    find: &Find,
+    scenario: std::sync::Arc<Scenario>,
+    interrupted: &Interrupted,
+) -> Result<Found, Problem> {
+    let budget = budget(find, &scenario);
+    let mut display = Display::new(&scenario.title, interrupted);
+    display.doing("setting up");
+    let ground = Ground::prepare(scenario, &find.server)?;
+    let asked = find.labs.or(ground.scenario.explore.labs);
+    let searched = match ground.labs(asked) {
+        Ok(mut labs) => {
+            let count = labs.count();
+            let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
+            display.doing("running the serial orders");
+            let actors = ground.scenario.actors.len();
+            let searched = Hunt::new(&mut labs, actors, rules, &budget, &mut display).search()?;
+            let (notes, profile) = labs.end();
+            (searched, notes, profile, count)
+        }
+        // Actors that never repeat themselves when they run alone: that is a verdict too.
+        Err(Problem::Lab {
+            trouble: Trouble::Unrepeatable(difference),
+            ..
+        }) => (
+            Searched::unrepeatable(*difference),
+            Notes::default(),
+            Profile::default(),
+            0,
+        ),
+        Err(problem) => return Err(problem),
+    };
+    display.clear();
+    let (searched, notes, profile, labs) = searched;
+    let result = Conclusion {
+        scenario: &ground.scenario,
+        budget: &budget,
+        searched,
+        notes,
+        labs,
+    };
+    let (report, saved) = result.report()?;
+    let mut text = if find.json {
+        report
+            .to_json()
+            .map_err(|error| Problem::other(format!("JSON: {error}"), None))?
+    } else {
+        in_words(&report, &saved)
+    };
+    if find.profile {
+        text.push_str(&where_the_time_went(&profile));
+    }
+    Ok(Found { report, text })
+}
+
+fn budget(find: &Find, scenario: &Scenario) -> Budget {
+    let explore = &scenario.explore;
+    let random = match find.strategy {
+        Some(strategy) => strategy == args::Strategy::Random,
+        None => explore.strategy == Strategy::Random,
+    };
+    Budget {
+        random,
+        preemptions: find.preemptions.or(explore.preemptions),
+        runs: find.runs.or(explore.runs),
+        time: Some(find.time.or(explore.time).unwrap_or(TIME)),
+        seed: find.seed.unwrap_or(explore.seed),
+        keep_going: find.keep_going,
+    }
+}
+
+/// What is needed to say what a search came to.
+struct Conclusion<'a> {
+    scenario: &'a Scenario,
+    budget: &'a Budget,
+    searched: Searched,
+    notes: Notes,
+    labs: usize,
+}
+
+impl Conclusion<'_> {
+    /// The report, and the races as they were saved.
+    fn report(self) -> Result<(Report, Vec<(Saved, String)>), Problem> {
+        let mut entries = Vec::new();
+        let mut files = Vec::new();
+        let from_race = scenario_from_race(&self.scenario.path);
+        for race in &self.searched.races {
+            let saved = Saved::new(
+                &from_race,
+                &self.scenario.fingerprint(),
+                &race.record,
+                &race.finding,
+                self.budget.seed,
+            );
+            let file = save(&saved, self.scenario)?.display().to_string();
+            entries.push(RaceEntry::new(&saved, &file, race.run, race.preemptions));
+            files.push((saved, file));
+        }
+        let searched = &self.searched;
+        let runs = searched.progress.runs + searched.serial_runs;
+        let seconds = searched.time.as_secs_f64();
+        let mut notes: Vec<String> = self.notes.all().map(str::to_owned).collect();
+        notes.extend(searched.inconclusive.iter().cloned());
+        let exhausted = matches!(searched.end, End::Over(Ending::Exhausted));
+        let report = Report {
+            scenario: file_name(&self.scenario.path),
+            verdict: self.verdict(exhausted),
+            exhausted,
+            runs,
+            serial_runs: searched.serial_runs,
+            traces: searched.progress.traces,
+            outcomes: searched.outcomes as u64,
+            blocked_runs: searched.progress.blocked_runs,
+            preemption_bound: self.budget.preemptions,
+            seconds,
+            runs_per_second: if seconds > 0.0 {
+                runs as f64 / seconds
+            } else {
+                0.0
+            },
+            labs: self.labs as u32,
+            seed: self.budget.seed,
+            races: entries,
+            stopped: self.stopped(),
+            unrepeatable: self.unrepeatable(),
+            broken_serially: self.broken_serially(),
+            background: self.notes.background().map(str::to_owned).collect(),
+            notes,
+        };
+        Ok((report, files))
+    }
+
+    fn verdict(&self, exhausted: bool) -> Verdict {
+        match &self.searched.end {
+            End::Unrepeatable(_) => Verdict::Unrepeatable,
+            _ if !self.searched.races.is_empty() => Verdict::Race,
+            End::BrokenSerially(_) => Verdict::Race,
+            _ if exhausted && self.searched.inconclusive.is_empty() => Verdict::Clean,
+            _ => Verdict::NoRaceFound,
+        }
+    }
+
+    fn stopped(&self) -> Option<Stopped> {
+        if !self.searched.races.is_empty() {
+            return None;
+        }
+        match &self.searched.end {
+            End::Over(Ending::Bounded { preemptions }) => Some(Stopped::Preemptions(*preemptions)),
+            End::Over(Ending::Stopped(_)) if self.budget.random => Some(Stopped::Random),
+            End::Over(Ending::Stopped(why)) => Some(match self.budget.runs {
+                Some(runs) if self.searched.progress.runs >= runs => Stopped::Runs(runs),
+                _ => Stopped::Other(why.clone()),
+            }),
+            End::Stopped(reason) => Some(reason.clone()),
+            End::Over(Ending::Exhausted) if !self.searched.inconclusive.is_empty() => Some(
+                Stopped::Other("all traces were explored, but not every outcome could be judged".into()),
+            ),
+            _ => None,
+        }
+    }
+
+    fn unrepeatable(&self) -> Option<Unrepeatable> {
+        let End::Unrepeatable(difference) = &self.searched.end else {
+            return None;
+        };
+        Some(Unrepeatable {
+            schedule: difference.schedule.clone(),
+            step: difference.step,
+            actor: difference.actor.clone(),
+            first: difference.one.clone(),
+            second: difference.other.clone(),
+        })
+    }
+
+    fn broken_serially(&self) -> BTreeMap<String, Vec<String>> {
+        match &self.searched.end {
+            End::BrokenSerially(broken) => {
+                let name = |actor: &Actor| self.scenario.actors[usize::from(actor.0)].name.clone();
+                let named = |(invariant, order): (&String, &Vec<Actor>)| {
+                    (invariant.clone(), order.iter().map(name).collect())
+                };
+                broken.iter().map(named).collect()
+            }
+            _ => BTreeMap::new(),
+        }
+    }
+}
+
+fn in_words(report: &Report, races: &[(Saved, String)]) -> String {
+    let mut text = String::new();
+    for (saved, file) in races {
+        text.push_str(&deadheat_report::race(saved, Some(file), style()));
+        text.push('\n');
+    }
+    text.push_str(&deadheat_report::summary(report, style()));
+    text
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn where_the_time_went(profile: &Profile) -> String {
+    let runs = profile.runs.max(1) as f64;
+    let line = |what: &str, time: Duration| {
+        format!("  {what:<22}{:>9.3} ms a run\n", time.as_secs_f64() * 1000.0 / runs)
+    };
+    [
+        format!("where the time went, over {} runs:\n", profile.runs),
+        line("putting back", profile.reset),
+        line("moving the actors", profile.play),
+        line("reading the outcome", profile.outcome),
+    ]
+    .concat()
+}

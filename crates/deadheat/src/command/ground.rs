@@ -1,0 +1,54 @@
+//! What every command that runs labs begins with: read the scenario, sweep, set up the databases, build the labs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use deadheat_lab::Blueprint;
+use deadheat_scenario::Scenario;
+
+use crate::args::ServerFlags;
+use crate::problem::Problem;
+use crate::search::Labs;
+
+/// A scenario with its databases set up.
+pub struct Ground {
+    pub scenario: Arc<Scenario>,
+    pub blueprint: Arc<Blueprint>,
+    /// The runtime on which the servers' own connections live; it must outlive them.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Ground {
+    /// Reads a scenario.
+    pub fn read(path: &Path) -> Result<Arc<Scenario>, Problem> {
+        Ok(Arc::new(deadheat_scenario::load(path)?))
+    }
+
+    /// Sets its databases up.
+    pub fn prepare(scenario: Arc<Scenario>, flags: &ServerFlags) -> Result<Self, Problem> {
+        let swept = deadheat_sandbox::sweep();
+        if !swept.is_empty() {
+            tracing::info!(?swept, "removed what a dead run had left");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| Problem::other(format!("cannot start: {error}"), None))?;
+        let drawing = Blueprint::draw(Arc::clone(&scenario), flags.allow_remote_server);
+        let blueprint = Arc::new(runtime.block_on(drawing)?);
+        Ok(Self {
+            scenario,
+            blueprint,
+            _runtime: runtime,
+        })
+    }
+
+    /// Builds labs: as many as are asked for, and can be.
+    pub fn labs(&self, asked: Option<u16>) -> Result<Labs, Problem> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = self.blueprint.most_labs().unwrap_or(usize::MAX);
+        let count = asked.map_or(cores, usize::from).min(most);
+        Ok(Labs::build(&self.blueprint, count)?)
+    }
+}

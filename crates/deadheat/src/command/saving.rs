@@ -1,0 +1,63 @@
+//! Where races are saved: `.deadheat/NAME-N.json` in the working folder.
+
+use std::path::{Path, PathBuf};
+
+use deadheat_scenario::Scenario;
+use deadheat_verdict::Saved;
+
+use crate::problem::Problem;
+
+const FOLDER: &str = ".deadheat";
+
+/// Saves a race; returns the file's path, relative to the working folder. The same race of the same scenario takes
+/// the place of its earlier file.
+pub fn save(saved: &Saved, scenario: &Scenario) -> Result<PathBuf, Problem> {
+    let folder = Path::new(FOLDER);
+    std::fs::create_dir_all(folder).map_err(|error| Problem::file(folder, error))?;
+    let stem = scenario
+        .path
+        .file_stem()
+        .map_or_else(|| "race".into(), |stem| stem.to_string_lossy().into_owned());
+    let text = saved
+        .to_json()
+        .map_err(|error| Problem::other(format!("a race cannot be written: {error}"), None))?;
+    for number in 1_u32.. {
+        let path = folder.join(format!("{stem}-{number}.json"));
+        if path.exists() && !is_same(&path, saved) {
+            continue;
+        }
+        // Written aside and renamed: a reader never sees half a file.
+        let aside = folder.join(format!(".{stem}-{number}.json.new"));
+        std::fs::write(&aside, &text).map_err(|error| Problem::file(&aside, error))?;
+        std::fs::rename(&aside, &path).map_err(|error| Problem::file(&path, error))?;
+        return Ok(path);
+    }
+    Err(Problem::other("no name is free for the race", None))
+}
+
+fn is_same(path: &Path, saved: &Saved) -> bool {
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return false;
+    };
+    Saved::from_json(&text)
+        .is_ok_and(|old| old.scenario == saved.scenario && old.schedule == saved.schedule)
+}
+
+/// The scenario's path as the saved race names it: from the race's folder, so that both can move together.
+pub fn scenario_from_race(scenario: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let absolute = std::path::absolute(scenario).unwrap_or_else(|_| scenario.to_owned());
+    let from = here.join(FOLDER);
+    let shared = absolute
+        .components()
+        .zip(from.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = from.components().count() - shared;
+    let mut path = PathBuf::new();
+    for _ in 0..up {
+        path.push("..");
+    }
+    path.extend(absolute.components().skip(shared));
+    path.display().to_string()
+}

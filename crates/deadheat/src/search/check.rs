@@ -1,0 +1,43 @@
+//! Single runs, judged: what a replay needs of a search.
+
+use deadheat_explore::Cursor;
+use deadheat_lab::Options;
+use deadheat_lab::record::Record;
+use deadheat_sql::Footprint;
+
+use super::hunt::Seen;
+use super::{Hunt, Stop};
+
+/// Makes runs and judges them by the serial orders.
+pub struct Check<'h, 'a> {
+    hunt: &'h mut Hunt<'a>,
+}
+
+impl<'a> Hunt<'a> {
+    /// Learns what the serial orders do, to judge single runs by.
+    ///
+    /// # Errors
+    /// When the serial orders do not repeat, or a lab cannot run.
+    pub fn check(&mut self) -> Result<Check<'_, 'a>, Stop> {
+        self.learn_serial_orders()?;
+        Ok(Check { hunt: self })
+    }
+}
+
+impl Check<'_, '_> {
+    /// Makes one run.
+    ///
+    /// # Errors
+    /// When the lab cannot run.
+    pub fn run(&mut self, cursor: Cursor<Footprint>) -> Result<Record, Stop> {
+        Ok(self.hunt.labs.run(cursor, Options::default())?.0)
+    }
+
+    /// Whether the run is a race.
+    ///
+    /// # Errors
+    /// When a serial order is needed and does not repeat, or a lab cannot run.
+    pub fn is_race(&mut self, record: &Record) -> Result<bool, Stop> {
+        Ok(matches!(self.hunt.judge(record)?, Seen::Race(_)))
+    }
+}

@@ -1,0 +1,319 @@
+//! The loop of a search: hand out runs, judge what they left, stop at the first race (of the lowest run).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use deadheat_explore::{
+    Config, Cursor, Exhaustive, Explorer, Next, Progress, Random, RandomConfig, Run,
+};
+use deadheat_lab::record::{End as RunEnd, Record};
+use deadheat_lab::{Difference, Options, Trouble, first_difference};
+use deadheat_report::Stopped;
+use deadheat_sql::Footprint;
+use deadheat_verdict::{Finding, Judgement, Oracle, Outcome, Rules};
+
+use super::serial::Serial;
+use super::{Budget, End, Labs, Race, Searched, Stop, Watcher};
+
+/// Rounds in which an outcome may ask for further serial orders before it is left undecided.
+const MOST_QUESTIONS: usize = 64;
+
+/// A search under way.
+pub struct Hunt<'a> {
+    pub(crate) labs: &'a mut Labs,
+    budget: &'a Budget,
+    watcher: &'a mut dyn Watcher,
+    pub(crate) oracle: Oracle,
+    pub(crate) serial: Serial,
+    started: Instant,
+    /// Index of the run under each ticket.
+    under_way: BTreeMap<u64, u64>,
+    races: BTreeMap<u64, (Record, Finding, u32)>,
+    inconclusive: BTreeSet<String>,
+    outcomes: BTreeSet<Outcome>,
+    progress: Progress,
+}
+
+/// What a run was found to be.
+pub(crate) enum Seen {
+    Fine,
+    Race(Box<Finding>),
+    BrokenSerially,
+}
+
+impl<'a> Hunt<'a> {
+    /// A search with these labs; nothing has run yet.
+    pub fn new(
+        labs: &'a mut Labs,
+        actors: usize,
+        rules: Rules,
+        budget: &'a Budget,
+        watcher: &'a mut dyn Watcher,
+    ) -> Self {
+        Self {
+            labs,
+            budget,
+            watcher,
+            oracle: Oracle::new(rules),
+            serial: Serial::new(actors),
+            started: Instant::now(),
+            under_way: BTreeMap::new(),
+            races: BTreeMap::new(),
+            inconclusive: BTreeSet::new(),
+            outcomes: BTreeSet::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Searches to its end.
+    ///
+    /// # Errors
+    /// When a lab cannot run.
+    pub fn search(mut self) -> Result<Searched, Trouble> {
+        let end = match self.try_search() {
+            Ok(end) => end,
+            Err(Stop::Unrepeatable(difference)) => End::Unrepeatable(difference),
+            Err(Stop::Trouble(trouble)) => return Err(trouble),
+        };
+        let races = self
+            .races
+            .into_iter()
+            .map(|(index, (record, finding, preemptions))| Race {
+                run: index + 1,
+                preemptions,
+                record,
+                finding,
+            })
+            .collect();
+        Ok(Searched {
+            end,
+            races,
+            progress: self.progress,
+            serial_runs: self.serial.runs,
+            outcomes: self.outcomes.len(),
+            inconclusive: self.inconclusive.into_iter().collect(),
+            time: self.started.elapsed(),
+        })
+    }
+
+    fn try_search(&mut self) -> Result<End, Stop> {
+        self.learn_serial_orders()?;
+        let broken = self.oracle.broken_serially();
+        if !broken.is_empty() {
+            return Ok(End::BrokenSerially(broken));
+        }
+        let mut explorer = self.explorer();
+        let mut reason: Option<Stopped> = None;
+        let mut stop = false;
+        loop {
+            while !stop && reason.is_none() && self.labs.has_idle() {
+                reason = self.limit();
+                if reason.is_some() {
+                    break;
+                }
+                match explorer.next() {
+                    Next::Run(cursor) => {
+                        let index = cursor.index();
+                        let ticket = self.labs.start(cursor, Options::default());
+                        self.under_way.insert(ticket, index);
+                    }
+                    Next::Wait if !self.under_way.is_empty() => break,
+                    Next::Wait => {
+                        return Err(Trouble::Bug("the explorer waits for nothing".into()).into());
+                    }
+                    Next::Done(ending) if self.under_way.is_empty() => {
+                        return Ok(End::Over(ending));
+                    }
+                    Next::Done(_) => break,
+                }
+            }
+            if self.under_way.is_empty() {
+                return Ok(match reason {
+                    Some(reason) if self.races.is_empty() => End::Stopped(reason),
+                    _ => End::Found,
+                });
+            }
+            let (index, record, run) = self.wait()?;
+            if let Some(end) = self.take(index, record, &run)? {
+                self.drain()?;
+                return Ok(end);
+            }
+            explorer.report(run);
+            self.progress = explorer.progress();
+            self.watcher
+                .progress(&self.progress, self.serial.runs, self.races.len());
+            if !self.budget.keep_going && !self.races.is_empty() {
+                // A run under way with a lower number may have found another race: the lowest one is reported.
+                stop = true;
+            }
+        }
+    }
+
+    fn explorer(&self) -> Box<dyn Explorer<Footprint>> {
+        if self.budget.random {
+            return Box::new(Random::new(RandomConfig {
+                seed: self.budget.seed,
+                runs: self.budget.runs,
+                sampler: None,
+            }));
+        }
+        Box::new(Exhaustive::new(Config {
+            preemptions: self.budget.preemptions,
+            runs: self.budget.runs,
+            ..Config::default()
+        }))
+    }
+
+    pub(crate) fn learn_serial_orders(&mut self) -> Result<(), Stop> {
+        let orders = self.serial.first_orders();
+        self.serial.teach(&orders, self.labs, &mut self.oracle)?;
+        self.watcher
+            .progress(&self.progress, self.serial.runs, self.races.len());
+        Ok(())
+    }
+
+    /// Why no further run is to be started, if so.
+    fn limit(&self) -> Option<Stopped> {
+        if self.watcher.stopped() {
+            return Some(Stopped::Interrupted);
+        }
+        let time = self.budget.time?;
+        (self.started.elapsed() >= time).then(|| Stopped::Time(time.as_secs_f64()))
+    }
+
+    fn wait(&mut self) -> Result<(u64, Record, Run<Footprint>), Stop> {
+        let ran = self.labs.wait()?;
+        let index = self
+            .under_way
+            .remove(&ran.ticket)
+            .ok_or_else(|| Trouble::Bug("a run ended that was not started".to_owned()))?;
+        let (record, run) = ran.result?;
+        Ok((index, record, run))
+    }
+
+    /// Lets the runs under way finish; the lower ones may hold the race that is to be reported.
+    fn drain(&mut self) -> Result<(), Stop> {
+        while !self.under_way.is_empty() {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Judges a run; returns an end if the search cannot go on.
+    fn take(
+        &mut self,
+        index: u64,
+        record: Record,
+        run: &Run<Footprint>,
+    ) -> Result<Option<End>, Stop> {
+        if let Some(at) = run.diverged() {
+            self.drain()?;
+            return self.explain_divergence(&record, run, at).map(Some);
+        }
+        if record.end == RunEnd::Cut {
+            return Ok(None);
+        }
+        match self.judge(&record)? {
+            Seen::Fine => Ok(None),
+            Seen::BrokenSerially => Ok(Some(End::BrokenSerially(self.oracle.broken_serially()))),
+            Seen::Race(finding) => {
+                if let Some(finding) = self.confirm(&record, run, *finding)? {
+                    let preemptions = run.preemptions();
+                    self.races.insert(index, (record, finding, preemptions));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Judges a run, with as many serial orders as that takes.
+    pub(crate) fn judge(&mut self, record: &Record) -> Result<Seen, Stop> {
+        for _ in 0..MOST_QUESTIONS {
+            let orders = match self.oracle.judge(record) {
+                Judgement::Clean => {
+                    self.outcomes.insert(self.oracle.outcome(record));
+                    return Ok(Seen::Fine);
+                }
+                Judgement::Race(finding) => {
+                    self.outcomes.insert(self.oracle.outcome(record));
+                    return Ok(Seen::Race(finding));
+                }
+                Judgement::BrokenSerially(_) => return Ok(Seen::BrokenSerially),
+                Judgement::Inconclusive(why) => {
+                    self.inconclusive.insert(why);
+                    return Ok(Seen::Fine);
+                }
+                Judgement::NeedsSerial(orders) => orders,
+            };
+            // Runs under way go on with their labs; the serial orders need labs of their own for a moment.
+            let few: Vec<_> = orders.into_iter().take(self.labs.count().max(2)).collect();
+            self.aside(|hunt| hunt.serial.teach(&few, hunt.labs, &mut hunt.oracle))?;
+        }
+        self.inconclusive.insert(format!(
+            "an outcome was compared with {} serial orders and equals none of them; there are more",
+            self.oracle.known().count()
+        ));
+        Ok(Seen::Fine)
+    }
+
+    /// Runs the schedule again: a race that cannot be repeated is none.
+    fn confirm(
+        &mut self,
+        record: &Record,
+        run: &Run<Footprint>,
+        finding: Finding,
+    ) -> Result<Option<Finding>, Stop> {
+        let schedule = run.schedule();
+        let again = self.aside(|hunt| {
+            let cursor = Cursor::replay(schedule);
+            Ok(hunt.labs.run(cursor, Options::default())?.0)
+        })?;
+        if let Some(difference) = first_difference(record, &again) {
+            return Err(Stop::Unrepeatable(difference));
+        }
+        self.oracle.learn(record, &again, &[]);
+        match self.judge(&again)? {
+            Seen::Race(_) => Ok(Some(match self.judge(record)? {
+                Seen::Race(finding) => *finding,
+                _ => finding,
+            })),
+            // What looked wrong was a value that moves from run to run: now it is known.
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes runs outside the search while others may be under way.
+    fn aside<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
+        self.labs.set_aside()?;
+        work(self)
+    }
+
+    fn explain_divergence(
+        &mut self,
+        record: &Record,
+        run: &Run<Footprint>,
+        at: usize,
+    ) -> Result<End, Stop> {
+        let schedule = run.schedule();
+        for _ in 0..3 {
+            let cursor = Cursor::replay(schedule.clone());
+            let (again, _) = self.labs.run(cursor, Options::default())?;
+            if let Some(difference) = first_difference(record, &again) {
+                return Ok(End::Unrepeatable(difference));
+            }
+        }
+        let step = record.steps.get(at);
+        Ok(End::Unrepeatable(Difference::at(
+            record,
+            at,
+            "an earlier run of the same schedule answered otherwise here".to_owned(),
+            step.map_or_else(
+                || "(the run was over)".to_owned(),
+                |step| {
+                    let shown: Vec<_> = step.statements.iter().map(|one| one.in_one_line()).collect();
+                    format!("{} → {}", shown.join("; "), step.tags.join(", "))
+                },
+            ),
+        )))
+    }
+}

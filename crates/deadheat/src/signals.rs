@@ -1,0 +1,58 @@
+//! Ctrl-C and its kin.
+//!
+//! The first Ctrl-C asks the search to end with what it has found; a second one, SIGTERM and SIGHUP end everything at
+//! once. Either way nothing is left behind.
+
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadheat_sandbox::end_all;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Set once the user has asked the search to end.
+pub type Interrupted = Arc<AtomicBool>;
+
+/// Begins to listen.
+///
+/// # Errors
+/// When the system refuses a thread or a handler.
+pub fn listen() -> std::io::Result<Interrupted> {
+    let interrupted = Interrupted::default();
+    let flag = Arc::clone(&interrupted);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (interrupt, terminate, hangup) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        )
+    };
+    std::thread::Builder::new()
+        .name("deadheat-signals".to_owned())
+        .spawn(move || runtime.block_on(serve(interrupt, terminate, hangup, &flag)))?;
+    Ok(interrupted)
+}
+
+async fn serve(
+    mut interrupt: Signal,
+    mut terminate: Signal,
+    mut hangup: Signal,
+    interrupted: &AtomicBool,
+) {
+    loop {
+        let kind = tokio::select! {
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = hangup.recv() => SignalKind::hangup(),
+        };
+        if kind == SignalKind::interrupt() && !interrupted.swap(true, Ordering::SeqCst) {
+            continue;
+        }
+        end_all();
+        exit(128 + kind.as_raw_value());
+    }
+}

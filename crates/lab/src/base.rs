@@ -1,0 +1,263 @@
+//! One database of a lab, with what is known of it: catalogue, ledger of who wrote what, and questions to the server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deadheat_gate::{Ran, TxStatus};
+use deadheat_sandbox::{Database, Written};
+use deadheat_sql::catalog::{Table as Entry, TableKind};
+use deadheat_sql::{Analyst, Catalog, Footprint, Ledger};
+use tokio_postgres::{SimpleQueryMessage, Statement};
+
+use crate::conn::Work;
+use crate::error::{Trouble, in_words};
+use crate::record::Table;
+
+/// Which of the given server processes wait for locks, and for whom; a serializable, deferrable transaction waits for
+/// a safe snapshot, which is no lock.
+const BLOCKING: &str = "select pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) \
+                        from unnest($1::int4[]) as asked(pid)";
+
+/// All tables that a user may have made, with the name under which they are shown.
+const ALL_TABLES: &str = "select c.oid, c.oid::regclass::text from pg_class c join pg_namespace n \
+                          on n.oid = c.relnamespace where c.relkind in ('r', 'm') and n.nspname not in \
+                          ('pg_catalog', 'information_schema', 'deadheat') and n.nspname !~ '^pg_' order by 2";
+
+/// How far the first sequence is moved on, so that generated values show themselves.
+pub const FIRST_OFFSET: i64 = 1009;
+/// How much further each next sequence is moved.
+pub const NEXT_OFFSET: i64 = 7;
+
+/// A database and what the lab knows of it.
+pub(crate) struct Base {
+    /// Its name in the scenario; empty for the only one.
+    pub label: String,
+    pub database: Database,
+    pub analyst: Analyst,
+    pub ledger: Ledger,
+    pub probe: Option<Arc<str>>,
+    /// Stamp of the schema at the start of every run.
+    pub stamp: u64,
+    /// Names of the tables by oid.
+    names: BTreeMap<u32, String>,
+    blocking: Option<Statement>,
+}
+
+impl Base {
+    /// Takes over a database; what every run starts from may still be missing in it.
+    pub fn new(label: &str, database: Database) -> Self {
+        let analyst = Analyst::new(Catalog::default());
+        Self {
+            label: label.to_owned(),
+            database,
+            analyst,
+            ledger: Ledger::new(),
+            probe: None,
+            stamp: 0,
+            names: BTreeMap::new(),
+            blocking: None,
+        }
+    }
+
+    /// From here on, what the database holds now is what every run starts from.
+    pub async fn take_as_start(&mut self) -> Result<(), Trouble> {
+        let catalog = self.database.snapshot().await?;
+        self.stamp = self.database.schema_stamp().await?;
+        self.names = self.table_names().await?;
+        self.analyst = Analyst::new(catalog);
+        self.probe = self.analyst.probe();
+        self.ledger = Ledger::new();
+        Ok(())
+    }
+
+    /// Drops the database; returns its label.
+    pub async fn retire(self) -> String {
+        if let Err(error) = self.database.drop().await {
+            tracing::warn!(%error, "a scratch database could not be dropped");
+        }
+        self.label
+    }
+
+    /// The database's name on the server.
+    pub fn name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// How many sequences it has.
+    pub fn sequences(&self) -> usize {
+        let tables = &self.analyst.catalog().tables;
+        let sequence = |table: &&Entry| table.kind == TableKind::Sequence;
+        tables.iter().filter(sequence).count()
+    }
+
+    /// Isolation level of the session's transaction.
+    pub fn isolation(&self, session: u32) -> String {
+        self.ledger
+            .isolation(&self.analyst, session)
+            .name()
+            .to_owned()
+    }
+
+    /// Books a statement that has run; returns what it touched. Where its values `vary` from run to run, they are not
+    /// taken to name rows.
+    pub fn work(
+        &mut self,
+        session: u32,
+        work: &Work,
+        before: TxStatus,
+        ran: &Ran,
+        vary: bool,
+    ) -> Footprint {
+        let facts = work.facts(before, ran);
+        if vary {
+            let blind: Vec<_> = work
+                .parsed
+                .iter()
+                .map(|(parsed, _)| (Arc::clone(parsed), Vec::new()))
+                .collect();
+            return self.ledger.work(&self.analyst, session, &blind, &facts);
+        }
+        self.ledger
+            .work(&self.analyst, session, &work.parsed, &facts)
+    }
+
+    /// What an attempt touches that waits.
+    pub fn waiting(&mut self, session: u32, work: &Work, chain: &[u32]) -> Footprint {
+        self.ledger
+            .waiting(&self.analyst, session, &work.parsed, chain)
+    }
+
+    /// Which of the server processes wait, and for which others.
+    pub async fn blocking(&mut self, pids: &[i32]) -> Result<Vec<(i32, Vec<i32>)>, Trouble> {
+        let control = self.database.control();
+        let statement = match &self.blocking {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = control.prepare(BLOCKING).await?;
+                self.blocking.insert(statement).clone()
+            }
+        };
+        let rows = control.query(&statement, &[&pids]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| (row.get::<_, i32>(0), row.get::<_, Vec<i32>>(1)))
+            .filter(|(_, by)| !by.is_empty())
+            .collect())
+    }
+
+    /// What the runs since the last call of [`Base::put_back`] wrote.
+    pub fn written(&self) -> Written {
+        let written = self.ledger.written();
+        if written.everything || written.schema {
+            Written::Everything
+        } else {
+            Written::Tables(written.tables)
+        }
+    }
+
+    /// Puts back what was written. Returns `false` when the schema changed: then only a fresh clone helps.
+    pub async fn put_back(&mut self, advance: bool) -> Result<bool, Trouble> {
+        let written = self.written();
+        let written_all = self.ledger.written();
+        if (written_all.schema || written_all.everything)
+            && self.database.schema_stamp().await? != self.stamp
+        {
+            return Ok(false);
+        }
+        match self.database.reset(&written).await {
+            Err(deadheat_sandbox::Error::CopyInstead(why)) => {
+                tracing::debug!(why, "rows could not be put back");
+                return Ok(false);
+            }
+            done => done?,
+        }
+        if advance {
+            self.database.advance_sequences(FIRST_OFFSET, NEXT_OFFSET).await?;
+        }
+        self.ledger = Ledger::new();
+        Ok(true)
+    }
+
+    /// Final rows of the tables that the run may have written.
+    pub async fn tables(&self) -> Result<BTreeMap<String, Table>, Trouble> {
+        match self.written() {
+            Written::Tables(oids) => {
+                let names = oids.iter().filter_map(|oid| self.names.get(oid));
+                self.read(names.cloned().collect()).await
+            }
+            Written::Everything => self.all_tables().await,
+        }
+    }
+
+    /// Rows of all tables as they are now.
+    pub async fn all_tables(&self) -> Result<BTreeMap<String, Table>, Trouble> {
+        let names = self.table_names().await?;
+        self.read(names.into_values().collect()).await
+    }
+
+    /// Names of all tables by oid, as the server would write them.
+    async fn table_names(&self) -> Result<BTreeMap<u32, String>, Trouble> {
+        let rows = self.database.control().query(ALL_TABLES, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn read(&self, names: Vec<String>) -> Result<BTreeMap<String, Table>, Trouble> {
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let query: Vec<String> = names
+            .iter()
+            .map(|name| format!("select * from {name}"))
+            .collect();
+        let messages = self
+            .database
+            .control()
+            .simple_query(&query.join("; "))
+            .await?;
+        let prefix = if self.label.is_empty() {
+            String::new()
+        } else {
+            format!("{}:", self.label)
+        };
+        Ok(names
+            .into_iter()
+            .map(|name| format!("{prefix}{name}"))
+            .zip(results(messages))
+            .collect())
+    }
+
+    /// Asks one question of the scenario (an invariant); returns the first cell, or the error in words.
+    pub async fn ask(&self, question: &str) -> Result<Option<String>, String> {
+        let messages = self
+            .database
+            .control()
+            .simple_query(question)
+            .await
+            .map_err(|error| in_words(&error))?;
+        let last = results(messages).pop().unwrap_or_default();
+        Ok(last.rows.into_iter().next().and_then(|row| row.into_iter().next()?))
+    }
+}
+
+/// The result sets of a simple query, as text.
+pub(crate) fn results(messages: Vec<SimpleQueryMessage>) -> Vec<Table> {
+    let mut results: Vec<Table> = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => results.push(Table {
+                columns: columns.iter().map(|one| one.name().to_owned()).collect(),
+                rows: Vec::new(),
+            }),
+            SimpleQueryMessage::Row(row) => {
+                let cells = (0..row.len())
+                    .map(|index| row.get(index).map(str::to_owned))
+                    .collect();
+                if let Some(result) = results.last_mut() {
+                    result.rows.push(cells);
+                }
+            }
+            _ => {}
+        }
+    }
+    results
+}

@@ -1,0 +1,131 @@
+//! What labs are made from: the scenario's databases, set up once and frozen, to be copied by every lab.
+
+use std::sync::Arc;
+
+use deadheat_sandbox::{Database, PrivateOptions, Server, Spawn, Template};
+use deadheat_scenario::{Database as Plan, Scenario};
+
+use crate::error::Trouble;
+use crate::service::{LOG_LINES, as_env, fixed_port, shown};
+
+/// A scenario whose databases are set up.
+pub struct Blueprint {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) grounds: Vec<Ground>,
+}
+
+/// One database of the scenario, as every lab finds it.
+pub(crate) struct Ground {
+    pub name: String,
+    pub plan: Plan,
+    template: Template,
+    pub server: Server,
+}
+
+impl Blueprint {
+    /// Starts the servers, makes the databases and sets them up.
+    ///
+    /// # Errors
+    /// When no server can be had, or the setup fails: the file, line and statement are named.
+    pub async fn draw(scenario: Arc<Scenario>, allow_remote: bool) -> Result<Self, Trouble> {
+        let mut grounds = Vec::new();
+        for (name, plan) in &scenario.databases {
+            let server = match &plan.server {
+                Some(url) => Server::named(url, allow_remote).await?,
+                None => {
+                    let options = PrivateOptions {
+                        settings: plan.settings.clone(),
+                        ..PrivateOptions::default()
+                    };
+                    Server::private(&options).await?
+                }
+            };
+            let database = server.create().await?;
+            apply_settings(&database, plan).await?;
+            set_up(&scenario, name, plan, &database).await?;
+            let template = database.freeze().await?;
+            grounds.push(Ground {
+                name: name.clone(),
+                plan: plan.clone(),
+                template,
+                server,
+            });
+        }
+        Ok(Self { scenario, grounds })
+    }
+
+    /// How many labs can run side by side, if there is a limit: a port that is written out can be used once.
+    pub fn most_labs(&self) -> Option<usize> {
+        let fixed = |plan| fixed_port(plan).is_some();
+        self.scenario.services.values().any(fixed).then_some(1)
+    }
+
+    /// One line a database: which server it is on.
+    pub fn servers(&self) -> Vec<String> {
+        self.grounds
+            .iter()
+            .map(|ground| ground.server.describe())
+            .collect()
+    }
+
+    /// Versions of the servers, each once.
+    pub fn versions(&self) -> Vec<String> {
+        let mut versions: Vec<String> = self
+            .grounds
+            .iter()
+            .map(|ground| ground.server.version())
+            .collect();
+        versions.dedup();
+        versions
+    }
+}
+
+impl Ground {
+    /// A fresh copy of the database.
+    pub async fn fork(&self) -> Result<Database, Trouble> {
+        let database = self.template.fork().await?;
+        apply_settings(&database, &self.plan).await?;
+        Ok(database)
+    }
+}
+
+/// A private server starts with the scenario's settings; on a server of the user's only the scratch database gets them.
+async fn apply_settings(database: &Database, plan: &Plan) -> Result<(), Trouble> {
+    if plan.server.is_none() {
+        return Ok(());
+    }
+    for (name, value) in &plan.settings {
+        database.set(name, value).await?;
+    }
+    Ok(())
+}
+
+async fn set_up(
+    scenario: &Scenario,
+    name: &str,
+    plan: &Plan,
+    database: &Database,
+) -> Result<(), Trouble> {
+    for file in &plan.setup {
+        let origin = file.path.display().to_string();
+        database.run_sql(&origin, &file.text).await?;
+    }
+    for sql in &plan.sql {
+        let origin = format!("{} [database] sql", scenario.path.display());
+        database.run_sql(&origin, sql).await?;
+    }
+    if let Some(command) = &plan.prepare {
+        let mut spawn = Spawn::new(command, &scenario.folder);
+        spawn.env = as_env(database.env(None));
+        let process = spawn.start()?;
+        let exit = process.exited().await?;
+        if exit.code() != 0 {
+            return Err(Trouble::Command {
+                what: format!("[database.{name}] prepare `{command}`"),
+                how: format!("ended with {}", shown(exit)),
+                log: process.tail(LOG_LINES),
+            });
+        }
+    }
+    Ok(())
+}

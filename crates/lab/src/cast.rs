@@ -1,0 +1,103 @@
+//! The scenario's actors as this lab plays them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use deadheat_explore::Actor;
+use deadheat_sandbox::Look;
+use deadheat_scenario::{Command, Request, SqlStep};
+
+use crate::driver::Driver;
+use crate::error::Trouble;
+use crate::run::Seat;
+use crate::service::{Surroundings, spawn};
+use crate::stage::Stage;
+
+/// All actors, by [`Actor`] index.
+pub(crate) struct Cast {
+    pub actors: Vec<Role>,
+}
+
+/// One actor.
+pub(crate) struct Role {
+    pub name: String,
+    pub script: Script,
+}
+
+/// What an actor does.
+pub(crate) enum Script {
+    Http(Vec<(Request, SocketAddr)>),
+    Command {
+        command: Command,
+        surroundings: Surroundings,
+    },
+    Sql {
+        steps: Vec<SqlStep>,
+        /// Index of the lab's database.
+        database: usize,
+        /// Index of the lab's gate for it.
+        gate: usize,
+        /// Tag of its connections at the gate.
+        tag: u32,
+    },
+}
+
+impl Cast {
+    /// Whether requests of the actors go to services: then a run cannot be broken off in the middle.
+    pub fn uses_services(&self) -> bool {
+        self.actors
+            .iter()
+            .any(|role| matches!(role.script, Script::Http(_)))
+    }
+
+    /// Whether the actor's code runs in processes that can be looked at.
+    pub fn watched(&self, actor: Actor) -> bool {
+        !matches!(self.role(actor).script, Script::Sql { .. })
+    }
+
+    /// Whether statements that come through a service's gate can be the actor's.
+    pub fn through_service(&self, actor: Actor) -> bool {
+        self.watched(actor)
+    }
+
+    fn role(&self, actor: Actor) -> &Role {
+        &self.actors[usize::from(actor.0)]
+    }
+
+    /// Looks at the actors' own processes.
+    pub fn looks(&self, seats: &[Seat]) -> impl Iterator<Item = Look> {
+        seats
+            .iter()
+            .filter_map(|seat| seat.driver.as_ref().and_then(Driver::look))
+    }
+
+    /// Gets the actor going: it acts once it is told to go on.
+    pub fn start(&self, actor: Actor, stage: &Stage) -> Result<Driver, Trouble> {
+        let role = self.role(actor);
+        let say = stage.say.clone();
+        Ok(match &role.script {
+            Script::Http(requests) => {
+                let browser = stage
+                    .browsers
+                    .get(&role.name)
+                    .cloned()
+                    .unwrap_or_default();
+                Driver::http(actor, requests.clone(), browser, say)
+            }
+            Script::Command {
+                command,
+                surroundings,
+            } => {
+                let process = spawn(command, surroundings)?;
+                Driver::command(actor, command.run.clone(), process, say)
+            }
+            Script::Sql { steps, .. } => {
+                let client = stage
+                    .clients
+                    .get(&actor)
+                    .ok_or_else(|| Trouble::bug("a SQL actor has no session"))?;
+                Driver::sql(actor, steps.clone(), Arc::clone(client), say)
+            }
+        })
+    }
+}

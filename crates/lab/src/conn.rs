@@ -1,0 +1,104 @@
+//! The lab's view of one database session: whose it is, what is held on it, what it said.
+
+use std::sync::Arc;
+
+use deadheat_explore::Actor;
+use deadheat_gate::{Batch, Ran, Session, TxStatus};
+use deadheat_sql::Parsed;
+
+use crate::record::Statement;
+
+/// A session that some client holds open through a gate.
+pub(crate) struct Conn {
+    /// The gate's handle.
+    pub handle: Session,
+    /// Which gate it came through.
+    pub tag: u32,
+    /// Process id of its server process, for questions about locks.
+    pub pid: i32,
+    /// Which of the lab's databases it is connected to.
+    pub database: usize,
+    /// Whether it is connected to a database that is none of the lab's: everything on it passes.
+    pub foreign: bool,
+    /// The actor that its open transaction, or what is held on it, belongs to.
+    pub owner: Option<Actor>,
+    /// What is going on.
+    pub phase: Phase,
+    /// The session's transaction state as the client sees it.
+    pub status: TxStatus,
+    /// Statements that touch nothing shared and ran since the last step: they are shown with the next one.
+    pub passed: Vec<Statement>,
+    /// Whether something ran on it that outlives a transaction (SET, PREPARE, LISTEN, an advisory lock, …).
+    pub stained: bool,
+    /// Number of the session in this run, counted from 1; 0 when it had no step yet.
+    pub number: u32,
+}
+
+/// What is going on in a session.
+pub(crate) enum Phase {
+    /// The client has not sent anything.
+    Idle,
+    /// A batch is held until it is chosen.
+    Held(Work),
+    /// A batch that is no step has been let through; its reply will be too.
+    Passing { work: Work },
+    /// A step's batch is with the server.
+    Executing(Work),
+    /// The server has answered a step's batch; the client has not seen the answer.
+    Answered(Work, Box<Ran>),
+    /// The statement has run inside a gap; its commit is the next step.
+    GapOpen(Work),
+    /// The gap's commit is with the server.
+    Committing(Work),
+    /// The server has answered the gap's commit; the client has not seen the answer.
+    Committed(Work, Box<Ran>),
+}
+
+/// A batch with what its text means.
+pub(crate) struct Work {
+    /// As the client sent it.
+    pub batch: Batch,
+    /// The statements parsed, with their parameters as text.
+    pub parsed: Vec<(Arc<Parsed>, Vec<Option<String>>)>,
+    /// Hash of the statements' fingerprints.
+    pub fingerprint: u64,
+    /// Hash of the statements with their parameters.
+    pub exact: u64,
+    /// Index of the step that sent it, once it was sent.
+    pub step: usize,
+}
+
+impl Work {
+    /// Whether it touches anything that others can see.
+    pub fn shared(&self) -> bool {
+        self.parsed.iter().any(|(parsed, _)| parsed.shared())
+    }
+
+    /// Whether it ends a transaction.
+    pub fn ends(&self) -> bool {
+        self.parsed.iter().any(|(parsed, _)| parsed.ends().is_some())
+    }
+
+    /// Whether it may leave something on the session that outlives its transaction: a setting, a prepared statement, a
+    /// lock of the session.
+    pub fn outlives(&self) -> bool {
+        self.parsed.iter().any(|(parsed, _)| {
+            let plain = parsed.gap() && parsed.explained();
+            let control = parsed.ends().is_some() || parsed.begins();
+            !(plain || control) || parsed.sql().contains("advisory")
+        })
+    }
+
+    /// The statements as a person reads them.
+    pub fn statements(&self) -> Vec<Statement> {
+        self.batch
+            .statements
+            .iter()
+            .zip(&self.parsed)
+            .map(|(statement, (_, params))| Statement {
+                sql: statement.sql.to_string(),
+                params: params.clone(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,292 @@
+//! What makes an actor move: a task that sends its requests, statements or command, one each time it is told to go
+//! on, and says what came back.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use deadheat_explore::Actor;
+use deadheat_sandbox::{Exit, Look, Process};
+use deadheat_scenario::{Request, SqlStep, fill_sql};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::base::results;
+use crate::http::{Browser, Call, send};
+use crate::record::{Reply, SqlError, Table};
+
+/// Begins the questions that evaluate conditions: they are the scenario's own and no statements of the actor.
+pub(crate) const CONDITION: &str = "/* deadheat: when */ ";
+
+/// What drivers say to the lab.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// One thing was answered; unless it was the `last`, the driver waits to be told to go on.
+    Replied {
+        actor: Actor,
+        reply: Reply,
+        last: bool,
+    },
+    /// There was nothing (more) to do.
+    Nothing { actor: Actor },
+}
+
+/// An actor's driver in one run.
+pub(crate) struct Driver {
+    go: UnboundedSender<()>,
+    task: JoinHandle<()>,
+    process: Option<Arc<Process>>,
+}
+
+/// How a driver talks to its lab.
+struct Line {
+    actor: Actor,
+    go: UnboundedReceiver<()>,
+    say: UnboundedSender<Said>,
+}
+
+impl Line {
+    /// Waits to be told to go on; `false` when the run is over.
+    async fn told(&mut self) -> bool {
+        self.go.recv().await.is_some()
+    }
+
+    fn replied(&self, reply: Reply, last: bool) {
+        let actor = self.actor;
+        // When the lab no longer listens there is nobody to tell.
+        let _ = self.say.send(Said::Replied { actor, reply, last });
+    }
+
+    fn nothing(&self) {
+        let _ = self.say.send(Said::Nothing { actor: self.actor });
+    }
+}
+
+impl Driver {
+    /// Tells the driver to do its next thing.
+    pub fn go(&self) {
+        let _ = self.go.send(());
+    }
+
+    /// A look at the actor's own process, if it is a command.
+    pub fn look(&self) -> Option<Look> {
+        self.process.as_ref().map(|process| process.look())
+    }
+
+    /// Ends the driver, and its process if there is one.
+    pub fn end(self) {
+        self.task.abort();
+    }
+
+    /// An actor that sends HTTP requests.
+    pub fn http(
+        actor: Actor,
+        requests: Vec<(Request, SocketAddr)>,
+        browser: Browser,
+        say: UnboundedSender<Said>,
+    ) -> Self {
+        Self::start(actor, say, None, |line| http(line, requests, browser))
+    }
+
+    /// An actor that is a command, already started.
+    pub fn command(
+        actor: Actor,
+        run: String,
+        process: Process,
+        say: UnboundedSender<Said>,
+    ) -> Self {
+        let process = Arc::new(process);
+        let watched = Arc::clone(&process);
+        Self::start(actor, say, Some(process), |line| {
+            command(line, run, watched)
+        })
+    }
+
+    /// An actor that is a SQL session.
+    pub fn sql(
+        actor: Actor,
+        steps: Vec<SqlStep>,
+        client: Arc<Client>,
+        say: UnboundedSender<Said>,
+    ) -> Self {
+        Self::start(actor, say, None, |line| sql(line, steps, client))
+    }
+
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        actor: Actor,
+        say: UnboundedSender<Said>,
+        process: Option<Arc<Process>>,
+        script: impl FnOnce(Line) -> F,
+    ) -> Self {
+        let (go, told) = unbounded_channel();
+        let line = Line {
+            actor,
+            go: told,
+            say,
+        };
+        Self {
+            go,
+            task: tokio::spawn(script(line)),
+            process,
+        }
+    }
+}
+
+async fn http(mut line: Line, requests: Vec<(Request, SocketAddr)>, mut browser: Browser) {
+    let count = requests.len();
+    for (index, (request, service)) in requests.into_iter().enumerate() {
+        if !line.told().await {
+            return;
+        }
+        let reply = ask(&mut browser, service, &request).await;
+        line.replied(reply, index + 1 == count);
+    }
+}
+
+/// Sends one request of the scenario and saves what it asks to be saved.
+pub(crate) async fn ask(browser: &mut Browser, service: SocketAddr, request: &Request) -> Reply {
+    let filled = match request.fill(&browser.saved) {
+        Ok(filled) => filled,
+        Err(unfilled) => {
+            return Reply::NoAnswer {
+                request: request.line(),
+                error: unfilled.to_string(),
+            };
+        }
+    };
+    let call = Call::new(filled, request.follow);
+    match send(browser, service, &call).await {
+        Ok(answer) => {
+            for save in &request.save {
+                if let Some(value) = save.from.read(&answer.headers, &answer.body) {
+                    browser.saved.insert(save.name.clone(), value);
+                }
+            }
+            answer.into_reply(&call)
+        }
+        Err(error) => Reply::NoAnswer {
+            request: call.title(),
+            error,
+        },
+    }
+}
+
+async fn command(mut line: Line, run: String, process: Arc<Process>) {
+    if !line.told().await {
+        return;
+    }
+    let exit = process.exited().await;
+    let read = |path| std::fs::read(path).map_or_else(|_| String::new(), lossy);
+    line.replied(
+        Reply::Command {
+            run,
+            status: exit.map_or(-1, Exit::code),
+            output: read(process.stdout()),
+        },
+        true,
+    );
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn sql(mut line: Line, steps: Vec<SqlStep>, client: Arc<Client>) {
+    let mut values: BTreeMap<String, Option<String>> = BTreeMap::new();
+    // A statement left out is no reply, so which one is the last shows only when the next is due.
+    let mut pending: Option<Reply> = None;
+    for step in steps {
+        let due = due(&step, &values, &client).await;
+        let (sql, ready) = match due {
+            Ok(None) => continue,
+            Ok(Some(sql)) => (sql, Ok(())),
+            Err(error) => (step.run.clone(), Err(error)),
+        };
+        if let Some(reply) = pending.take() {
+            line.replied(reply, false);
+        }
+        if !line.told().await {
+            return;
+        }
+        let reply = match ready {
+            Ok(()) => run_sql(&client, sql, &mut values).await,
+            Err(error) => failed(sql, "", error),
+        };
+        pending = Some(reply);
+    }
+    match pending {
+        Some(reply) => line.replied(reply, true),
+        None => line.nothing(),
+    }
+}
+
+/// The statement with its values, unless its condition leaves it out.
+async fn due(
+    step: &SqlStep,
+    values: &BTreeMap<String, Option<String>>,
+    client: &Client,
+) -> Result<Option<String>, String> {
+    if let Some(when) = &step.when {
+        let condition = fill_sql(when, values).map_err(|unfilled| unfilled.to_string())?;
+        let answer = client
+            .simple_query(&format!("{CONDITION}select ({condition}) is true"))
+            .await
+            .or_else(|error| match error.as_db_error() {
+                // In a transaction that has failed nothing can be asked, and nothing conditional is due.
+                Some(db) if db.code().code() == "25P02" => Ok(Vec::new()),
+                Some(db) => Err(format!("`when = \"{when}\"`: {}", db.message())),
+                None => Err(error.to_string()),
+            })?;
+        let answer = results(answer).pop().unwrap_or_default();
+        if answer.rows.first().and_then(|row| row[0].as_deref()) != Some("t") {
+            return Ok(None);
+        }
+    }
+    fill_sql(&step.run, values)
+        .map(Some)
+        .map_err(|unfilled| unfilled.to_string())
+}
+
+async fn run_sql(
+    client: &Client,
+    sql: String,
+    values: &mut BTreeMap<String, Option<String>>,
+) -> Reply {
+    match client.simple_query(&sql).await {
+        Ok(messages) => {
+            let count = messages.iter().rev().find_map(|message| match message {
+                SimpleQueryMessage::CommandComplete(count) => Some(*count),
+                _ => None,
+            });
+            let table = results(messages).pop().unwrap_or_default();
+            if let [row] = table.rows.as_slice() {
+                for (column, value) in table.columns.iter().zip(row) {
+                    values.insert(column.clone(), value.clone());
+                }
+            }
+            Reply::Sql {
+                sql,
+                table,
+                tag: count.map_or_else(String::new, |count| count.to_string()),
+                error: None,
+            }
+        }
+        Err(error) => match error.as_db_error() {
+            Some(db) => failed(sql, db.code().code(), db.message().to_owned()),
+            None => failed(sql, "08006", error.to_string()),
+        },
+    }
+}
+
+fn failed(sql: String, code: &str, message: String) -> Reply {
+    Reply::Sql {
+        sql,
+        table: Table::default(),
+        tag: String::new(),
+        error: Some(SqlError {
+            code: code.to_owned(),
+            message,
+        }),
+    }
+}

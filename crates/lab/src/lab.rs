@@ -1,0 +1,304 @@
+//! A lab: one copy of the scenario's databases, services, gates and actors, that runs one schedule at a time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use deadheat_explore::{Actor, Cursor, Run as Explored};
+use deadheat_gate::Gate;
+use deadheat_sql::Footprint;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::base::Base;
+use crate::blueprint::Blueprint;
+use crate::cast::Cast;
+use crate::error::{Difference, Trouble};
+use crate::note::Notes;
+use crate::profile::{Phase, Profile};
+use crate::record::{End, Record, Statement, Step, StepKind, Table};
+use crate::run::{Played, Run};
+use crate::stage::Stage;
+use crate::timer::Timer;
+
+/// Serial runs in which the statements of the actors must come to repeat themselves.
+const WARM_UPS: usize = 8;
+
+/// One lab. All of it lives on the runtime (a single thread) on which it was built.
+pub struct Lab {
+    pub(crate) blueprint: Arc<Blueprint>,
+    pub(crate) stage: Stage,
+    pub(crate) cast: Cast,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) events: UnboundedSender<deadheat_gate::Event>,
+    /// Where the services listen.
+    pub(crate) services_at: BTreeMap<String, SocketAddr>,
+    /// Whether nothing has run since the databases were last put back.
+    pub(crate) fresh: bool,
+    profile: Profile,
+}
+
+/// How a run is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Sequences are moved on first, each by its own offset, so that generated values show themselves.
+    pub advance: bool,
+    /// The actors run one after the other: what they send is remembered.
+    pub serial: bool,
+    /// Actors that do not take part.
+    pub absent: Vec<Actor>,
+}
+
+impl Lab {
+    /// Builds a lab: copies the databases, starts the services, makes the requests that come before.
+    ///
+    /// # Errors
+    /// When a service does not come up, a request before the runs fails, or the sandbox does.
+    pub async fn build(blueprint: Arc<Blueprint>) -> Result<Self, Trouble> {
+        let (events, heard) = unbounded_channel();
+        let (say, said) = unbounded_channel();
+        let stage = Stage::new(Timer::new().map_err(Trouble::system("making a timer"))?, heard, say, said);
+        let mut lab = Self {
+            cast: Cast { actors: Vec::new() },
+            gates: Vec::new(),
+            services_at: BTreeMap::new(),
+            blueprint,
+            stage,
+            events,
+            fresh: true,
+            profile: Profile::default(),
+        };
+        lab.furnish().await?;
+        Ok(lab)
+    }
+
+    /// What the databases hold at the start of every run, table by table.
+    ///
+    /// # Errors
+    /// When a database cannot be read.
+    pub async fn start_tables(&self) -> Result<BTreeMap<String, Table>, Trouble> {
+        let mut tables = BTreeMap::new();
+        for base in &self.stage.bases {
+            tables.extend(base.all_tables().await?);
+        }
+        Ok(tables)
+    }
+
+    /// How many sequences the databases have, at most.
+    pub fn sequences(&self) -> usize {
+        let of = |base: &Base| base.sequences();
+        self.stage.bases.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// What a user should know besides outcomes.
+    pub fn notes(&self) -> &Notes {
+        &self.stage.notes
+    }
+
+    /// Where the time went.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Runs the actors one after the other until their statements repeat: caches fill, prepared statements are made,
+    /// and the lab learns who sends what.
+    ///
+    /// # Errors
+    /// [`Trouble::Unrepeatable`] when they never do.
+    pub async fn warm_up(&mut self) -> Result<(), Trouble> {
+        let order: Vec<Actor> = (0..self.cast.actors.len() as u16).map(Actor).collect();
+        let serial = Options {
+            serial: true,
+            ..Options::default()
+        };
+        let mut last: Option<Record> = None;
+        let mut difference = None;
+        for _ in 0..WARM_UPS {
+            let (record, _) = self.run(Cursor::order(order.clone()), serial.clone()).await?;
+            if let Some(last) = &last {
+                difference = first_difference(last, &record);
+                if difference.is_none() {
+                    self.note_varying(last, &record);
+                    return Ok(());
+                }
+            }
+            last = Some(record);
+        }
+        Err(difference.map_or_else(
+            || Trouble::bug("no warm-up run was made"),
+            |difference| Trouble::Unrepeatable(Box::new(difference)),
+        ))
+    }
+
+    /// Remembers the statements whose values differ between two runs of one schedule.
+    fn note_varying(&mut self, one: &Record, other: &Record) {
+        for (one, other) in one.steps.iter().zip(&other.steps) {
+            if one.statements == other.statements {
+                continue;
+            }
+            self.stage.learned.varies(one.actor, one.fingerprint);
+            let differing = one
+                .statements
+                .iter()
+                .zip(&other.statements)
+                .find(|(one, other)| one != other);
+            if let Some((one_statement, other_statement)) = differing {
+                let name = &self.cast.actors[usize::from(one.actor.0)].name;
+                self.stage.notes.varies(
+                    name,
+                    &one_statement.in_one_line(),
+                    &other_statement.in_one_line(),
+                );
+            }
+        }
+    }
+
+    /// Makes one run.
+    ///
+    /// # Errors
+    /// When the sandbox fails or an actor never comes to rest; the lab must be [refurnished](Lab::refurnish) then.
+    pub async fn run(
+        &mut self,
+        cursor: Cursor<Footprint>,
+        options: Options,
+    ) -> Result<(Record, Explored<Footprint>), Trouble> {
+        let started = Instant::now();
+        self.put_back(options.advance).await?;
+        self.profile.add(Phase::Reset, started.elapsed());
+        let started = Instant::now();
+        self.fresh = false;
+        let invariants = &self.blueprint.scenario.check.invariants;
+        let played = Run::new(&mut self.stage, &self.cast, invariants, options.serial)
+            .without(&options.absent)
+            .play(cursor)
+            .await?;
+        self.profile.add(Phase::Play, started.elapsed());
+        let started = Instant::now();
+        let stuck = matches!(played.end, End::Stuck(_));
+        let (record, explored) = self.record(played).await?;
+        if stuck {
+            self.furnish().await?;
+        }
+        self.profile.add(Phase::Outcome, started.elapsed());
+        Ok((record, explored))
+    }
+
+    /// Makes the lab anew after a run that failed.
+    ///
+    /// # Errors
+    /// As [`Lab::build`].
+    pub async fn refurnish(&mut self) -> Result<(), Trouble> {
+        self.furnish().await
+    }
+
+    /// Ends everything the lab started and drops its databases.
+    pub async fn end(mut self) {
+        self.clear().await;
+    }
+
+    async fn record(
+        &mut self,
+        played: Played,
+    ) -> Result<(Record, Explored<Footprint>), Trouble> {
+        let mut tables = BTreeMap::new();
+        let mut invariants = played.broken;
+        if played.end != End::Cut {
+            for base in &self.stage.bases {
+                tables.extend(base.tables().await?);
+            }
+            let at = played.steps.len();
+            for invariant in &self.blueprint.scenario.check.invariants {
+                invariants.push(self.stage.check(invariant, at).await);
+            }
+        }
+        let record = Record {
+            actors: self
+                .cast
+                .actors
+                .iter()
+                .map(|role| role.name.clone())
+                .collect(),
+            steps: played.steps,
+            replies: played.replies,
+            tables,
+            invariants,
+            end: played.end,
+        };
+        Ok((record, played.explored))
+    }
+
+    /// Puts everything back to where every run starts.
+    async fn put_back(&mut self, advance: bool) -> Result<(), Trouble> {
+        if advance || !self.fresh {
+            let mut same_schema = true;
+            for base in &mut self.stage.bases {
+                same_schema &= base.put_back(advance).await?;
+            }
+            if !same_schema {
+                self.after_schema_change(advance).await?;
+            }
+        }
+        self.reset_services().await?;
+        self.before(true).await?;
+        self.connect().await
+    }
+
+    /// The run changed the schema: only fresh copies of the databases are as before.
+    async fn after_schema_change(&mut self, advance: bool) -> Result<(), Trouble> {
+        let scenario = &self.blueprint.scenario;
+        if !scenario.services.is_empty() || !scenario.before.is_empty() {
+            // Services hold connections to the old copy, and what came before the runs is in it.
+            self.furnish().await?;
+        } else {
+            self.stage.clients.clear();
+            let mut labels = Vec::new();
+            for base in std::mem::take(&mut self.stage.bases) {
+                labels.push(base.retire().await);
+            }
+            for (ground, label) in Arc::clone(&self.blueprint).grounds.iter().zip(labels) {
+                let mut base = Base::new(&label, ground.fork().await?);
+                base.take_as_start().await?;
+                self.stage.bases.push(base);
+            }
+            self.recast().await?;
+        }
+        if advance {
+            for base in &mut self.stage.bases {
+                base.put_back(advance).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first step at which two runs of one schedule differ; steps that only read and conflict with nothing may come
+/// and go.
+pub fn first_difference(one: &Record, other: &Record) -> Option<Difference> {
+    let steps = one.steps.len().max(other.steps.len());
+    let record = one;
+    (0..steps).find_map(|step| {
+        let (one, other) = (one.steps.get(step), other.steps.get(step));
+        let same = matches!((one, other), (Some(one), Some(other))
+            if one.actor == other.actor && one.fingerprint == other.fingerprint && one.kind == other.kind);
+        (!same).then(|| Difference::at(record, step, shown(one), shown(other)))
+    })
+}
+
+fn shown(step: Option<&Step>) -> String {
+    let Some(step) = step else {
+        return "(the run was over)".to_owned();
+    };
+    let statements: Vec<String> = step
+        .statements
+        .iter()
+        .map(Statement::in_one_line)
+        .collect();
+    if statements.is_empty() {
+        match step.kind {
+            StepKind::GapCommit => "(commit of the statement before)".to_owned(),
+            _ => "(no statement)".to_owned(),
+        }
+    } else {
+        statements.join("; ")
+    }
+}

@@ -1,0 +1,143 @@
+//! Whose is it? What gates and drivers report is booked on an actor, or on nobody.
+//!
+//! A statement belongs to the actor that runs, because only one does. Exceptions, in this order: a session with
+//! an open transaction stays its actor's; a gate that only one actor knows says who it is; a statement known to come by
+//! itself (a thread that asks the database now and then) is nobody's; and when stalled actors may have woken up, what
+//! each of them sent when it ran alone decides.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use deadheat_explore::Actor;
+use deadheat_gate::{Batch, Event, Release, TxStatus};
+
+use super::{Place, Run};
+use crate::conn::{Conn, Phase, Work};
+use crate::driver::{CONDITION, Said};
+use crate::error::Trouble;
+use crate::learned::Fit;
+use crate::record::Statement;
+use crate::stage::{Signal, Through};
+
+impl Run<'_> {
+    /// Books one thing that was heard.
+    pub fn handle(&mut self, signal: Signal) -> Result<(), Trouble> {
+        match signal {
+            Signal::Said(Said::Replied { actor, reply, last }) => {
+                let seat = self.seat_mut(actor);
+                seat.replies.push(reply);
+                seat.done = last;
+                seat.at_pause = !last;
+            }
+            Signal::Said(Said::Nothing { actor }) => self.seat_mut(actor).done = true,
+            Signal::Gate(Event::Arrived { session, batch }) => self.arrived(session, batch)?,
+            Signal::Gate(Event::Withdrawn { session }) => {
+                if let Some(conn) = self.stage.conns.get_mut(&session) {
+                    conn.phase = Phase::Idle;
+                }
+                self.forget_parked(session);
+            }
+            Signal::Gate(Event::Closed { session, reason }) => {
+                self.forget_parked(session);
+                self.stage.closed(session, &reason);
+            }
+            Signal::Gate(event) => self.stage.booked(event)?,
+        }
+        Ok(())
+    }
+
+    fn forget_parked(&mut self, session: u32) {
+        for seat in &mut self.seats {
+            seat.parked.retain(|held| *held != session);
+        }
+    }
+
+    fn arrived(&mut self, session: u32, batch: Batch) -> Result<(), Trouble> {
+        let work = self.stage.understand(session, batch)?;
+        let owner = self.owner(session, &work);
+        let shared = work.shared();
+        let tracked = self.stage.conn(session)?;
+        // Outside a transaction a COMMIT or ROLLBACK has nothing to end.
+        let idle_end = tracked.status == TxStatus::Idle && work.ends();
+        if !shared || idle_end || owner.is_none() {
+            return self.pass(session, work, owner);
+        }
+        let conn = tracked;
+        let Some(actor) = owner else { return Ok(()) };
+        conn.owner = owner;
+        let (fingerprint, exact) = (work.fingerprint, work.exact);
+        conn.phase = Phase::Held(work);
+        let seat = self.seat_mut(actor);
+        let before = seat.last.replace(fingerprint);
+        seat.parked.push_back(session);
+        if self.learning {
+            self.stage.learned.sent(actor, before, fingerprint, exact);
+        }
+        Ok(())
+    }
+
+    /// Lets a batch through that is no step.
+    fn pass(&mut self, session: u32, work: Work, owner: Option<Actor>) -> Result<(), Trouble> {
+        let background = owner.is_none();
+        if background {
+            self.stage.note_background(&work);
+        }
+        let conn = self.stage.conn(session)?;
+        if !background {
+            let own = |statement: &Statement| !statement.sql.starts_with(CONDITION);
+            conn.passed.extend(work.statements().into_iter().filter(own));
+            conn.owner = owner;
+        }
+        conn.stained |= work.outlives();
+        conn.handle.release(Release {
+            gap: false,
+            probe: None,
+        });
+        conn.phase = Phase::Passing { work };
+        Ok(())
+    }
+
+    /// The actor that a batch belongs to; `None` for one that came by itself.
+    fn owner(&self, session: u32, work: &Work) -> Option<Actor> {
+        let conn: &Conn = self.stage.conns.get(&session)?;
+        if conn.foreign {
+            return None;
+        }
+        if let Through::Actor(actor) = self.stage.through(conn.tag) {
+            return Some(actor);
+        }
+        if conn.status != TxStatus::Idle && conn.owner.is_some() {
+            return conn.owner;
+        }
+        if self.stage.learned.is_background(work.fingerprint) {
+            return None;
+        }
+        let fit = |actor: Actor| {
+            let last = self.seat(actor).last;
+            self.stage
+                .learned
+                .fit(actor, last, work.fingerprint, work.exact)
+        };
+        let stalled: Vec<Actor> = self
+            .actors()
+            .filter(|actor| matches!(self.seat(*actor).place, Place::Stalled { .. }))
+            .filter(|actor| self.seat(*actor).parked.is_empty() && !self.seat(*actor).done)
+            .collect();
+        let current = self.current.filter(|actor| self.cast.through_service(*actor));
+        // The first of equals wins: the one that runs, then those that stalled earlier.
+        let mut best: Option<(Actor, Fit)> = None;
+        for actor in current.into_iter().chain(stalled) {
+            let fit = fit(actor);
+            if best.is_none_or(|(_, best)| fit > best) {
+                best = Some((actor, fit));
+            }
+        }
+        best.map(|(actor, _)| actor)
+    }
+}
+
+/// Hash of anything, the same in every process of one build.
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}

@@ -1,0 +1,280 @@
+//! One run: one actor moves at a time.
+//!
+//! ```text
+//!   explorer            Run                     gate                server
+//!      │   choose        │                        │                    │
+//!      │◄────────────────│                        │                    │
+//!      │   actor         │  release(batch)        │                    │
+//!      │────────────────►│───────────────────────►│───────────────────►│
+//!      │                 │       Ran (held)       │◄───────────────────│
+//!      │                 │◄───────────────────────│                    │
+//!      │                 │  deliver               │                    │
+//!      │                 │───────────────────────►│──► the actor's code runs, alone,
+//!      │                 │       Arrived (held)   │◄── to its next statement: parked
+//!      │   event         │◄───────────────────────│
+//!      │◄────────────────│
+//! ```
+//!
+//! [`step`] is one such turn; [`settle`] waits for the actor that runs to park, finish or stall; [`wait`] tells an
+//! answer from a lock wait; [`attribute`] says whose a statement is.
+
+mod attribute;
+mod settle;
+mod step;
+mod wait;
+
+pub(crate) use attribute::hash_of;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use deadheat_explore::{Actor, Cursor, End as Ending, Run as Explored};
+use deadheat_scenario::Invariant;
+use deadheat_sql::Footprint;
+
+use crate::cast::Cast;
+use crate::driver::Driver;
+use crate::error::Trouble;
+use crate::record::{End, Invariant as Found, Reply, Step, StepKind};
+use crate::stage::Stage;
+
+/// Longest time that one actor may take from one parking place to the next before the run is given up.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where an actor is in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It will start with its first step.
+    NotStarted,
+    /// It is the one that runs, or it is parked: `Seat::parked` tells.
+    Ready,
+    /// Its step waits in the database; the step's index and the session.
+    Blocked { step: usize, session: u32 },
+    /// It waits for something no gate sees.
+    Stalled { step: usize },
+    /// It is done, and the services are quiet.
+    Finished,
+}
+
+/// One actor in this run.
+pub(crate) struct Seat {
+    pub place: Place,
+    /// Sessions with something of this actor held, in the order it arrived.
+    pub parked: VecDeque<u32>,
+    /// Whether its last reply has come.
+    pub done: bool,
+    /// Whether its driver waits to be told to go on.
+    pub at_pause: bool,
+    pub replies: Vec<Reply>,
+    pub driver: Option<Driver>,
+    /// Fingerprint of the last statement it sent.
+    pub last: Option<u64>,
+}
+
+impl Seat {
+    fn new() -> Self {
+        Self {
+            place: Place::NotStarted,
+            parked: VecDeque::new(),
+            done: false,
+            at_pause: false,
+            replies: Vec::new(),
+            driver: None,
+            last: None,
+        }
+    }
+}
+
+/// A run under way.
+pub(crate) struct Run<'s> {
+    pub stage: &'s mut Stage,
+    pub cast: &'s Cast,
+    pub seats: Vec<Seat>,
+    pub steps: Vec<Step>,
+    /// The actor that moves now.
+    pub current: Option<Actor>,
+    /// Whether what is seen is remembered for attribution (the actors run alone).
+    pub learning: bool,
+    /// Sessions numbered so far.
+    pub numbered: u32,
+    /// The scenario's invariants.
+    invariants: &'s [Invariant],
+    /// Invariants found broken after a commit.
+    broken: Vec<Found>,
+}
+
+/// What a run came to, before the tables are read.
+pub(crate) struct Played {
+    pub steps: Vec<Step>,
+    pub replies: Vec<Vec<Reply>>,
+    pub end: End,
+    /// Invariants found broken after a commit.
+    pub broken: Vec<Found>,
+    pub explored: Explored<Footprint>,
+}
+
+impl<'s> Run<'s> {
+    /// Prepares a run; nothing moves yet.
+    pub fn new(
+        stage: &'s mut Stage,
+        cast: &'s Cast,
+        invariants: &'s [Invariant],
+        learning: bool,
+    ) -> Self {
+        let seats = cast.actors.iter().map(|_| Seat::new()).collect();
+        Self {
+            stage,
+            cast,
+            seats,
+            steps: Vec::new(),
+            current: None,
+            learning,
+            numbered: 0,
+            invariants,
+            broken: Vec::new(),
+        }
+    }
+
+    /// Leaves these actors out.
+    pub fn without(mut self, absent: &[Actor]) -> Self {
+        for actor in absent {
+            self.seat_mut(*actor).place = Place::Finished;
+        }
+        self
+    }
+
+    /// Plays the schedule that the cursor chooses to its end.
+    pub async fn play(mut self, mut cursor: Cursor<Footprint>) -> Result<Played, Trouble> {
+        let end = loop {
+            let enabled = self.enabled();
+            if enabled.is_empty() {
+                break self.nobody_can_move();
+            }
+            let Some(actor) = cursor.choose(&enabled) else {
+                break End::Cut;
+            };
+            let before = self.steps.len();
+            let event = self.step(actor).await?;
+            cursor.stepped(event);
+            self.check_after_commit(before).await;
+        };
+        let ending = match &end {
+            End::Finished => Ending::Finished,
+            End::Stuck(_) => Ending::Stuck,
+            End::Cut => Ending::Cut,
+        };
+        if end == End::Cut {
+            self.drain().await?;
+        }
+        self.dismiss(&end).await?;
+        Ok(Played {
+            steps: self.steps,
+            replies: self.seats.into_iter().map(|seat| seat.replies).collect(),
+            end,
+            broken: self.broken,
+            explored: cursor.finish(ending),
+        })
+    }
+
+    /// Evaluates the invariants that must hold after every commit, when the step was one.
+    async fn check_after_commit(&mut self, step: usize) {
+        let committed = self.steps.get(step).is_some_and(|step| {
+            matches!(step.kind, StepKind::Commit | StepKind::GapCommit) && step.error.is_none()
+        });
+        if !committed {
+            return;
+        }
+        for invariant in self.invariants.iter().filter(|one| one.each_commit) {
+            let found = self.stage.check(invariant, step).await;
+            let known = self.broken.iter().any(|broken| broken.name == found.name);
+            if !found.holds && !known {
+                self.broken.push(found);
+            }
+        }
+    }
+
+    /// The actors that could move.
+    pub fn enabled(&self) -> Vec<Actor> {
+        self.actors()
+            .filter(|actor| {
+                let seat = self.seat(*actor);
+                match seat.place {
+                    Place::NotStarted => true,
+                    Place::Ready => !seat.parked.is_empty(),
+                    _ => false,
+                }
+            })
+            .collect()
+    }
+
+    /// What every actor that waits waits for.
+    fn nobody_can_move(&self) -> End {
+        let waiting: Vec<(Actor, String)> = self
+            .actors()
+            .filter_map(|actor| {
+                let words = match self.seat(actor).place {
+                    Place::Finished => return None,
+                    Place::Blocked { step, .. } => {
+                        let blockers: Vec<&str> = self.steps[step]
+                            .blocked_by
+                            .iter()
+                            .map(|blocker| self.name(*blocker))
+                            .collect();
+                        format!("a lock that {} holds", blockers.join(" and "))
+                    }
+                    _ => "something outside the database: a mutex, a free connection of the pool, \
+                          another process"
+                        .to_owned(),
+                };
+                Some((actor, words))
+            })
+            .collect();
+        if waiting.is_empty() {
+            End::Finished
+        } else {
+            End::Stuck(waiting)
+        }
+    }
+
+    pub(crate) fn actors(&self) -> impl Iterator<Item = Actor> + use<> {
+        (0..self.seats.len() as u16).map(Actor)
+    }
+
+    pub(crate) fn seat(&self, actor: Actor) -> &Seat {
+        &self.seats[usize::from(actor.0)]
+    }
+
+    pub(crate) fn seat_mut(&mut self, actor: Actor) -> &mut Seat {
+        &mut self.seats[usize::from(actor.0)]
+    }
+
+    pub(crate) fn name(&self, actor: Actor) -> &str {
+        &self.cast.actors[usize::from(actor.0)].name
+    }
+
+    /// Runs what is left of a cut run one actor after the other, so that the services are at rest again.
+    /// Actors without a service are stopped where they stand instead.
+    async fn drain(&mut self) -> Result<(), Trouble> {
+        if !self.cast.uses_services() {
+            return Ok(());
+        }
+        while let Some(actor) = self.enabled().first().copied() {
+            if self.seat(actor).place == Place::NotStarted {
+                self.seat_mut(actor).place = Place::Finished;
+            } else {
+                self.step(actor).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the drivers and gives sessions back in the state in which the run found them.
+    async fn dismiss(&mut self, end: &End) -> Result<(), Trouble> {
+        for seat in &mut self.seats {
+            if let Some(driver) = seat.driver.take() {
+                driver.end();
+            }
+        }
+        self.stage.tidy(*end == End::Finished).await
+    }
+}

@@ -1,0 +1,159 @@
+//! Waiting for the actor that runs to come to its next stop: parked, finished, or stalled.
+
+use std::time::{Duration, Instant};
+
+use deadheat_explore::Actor;
+use deadheat_sandbox::Look;
+
+use super::{Place, Run, STEP_LIMIT};
+use crate::error::Trouble;
+
+/// Time between two looks at processes that are expected to be done.
+const SHORT_GAP: Duration = Duration::from_micros(400);
+/// Time between two looks at processes that may be stalled.
+const LONG_GAP: Duration = Duration::from_millis(1);
+/// Equal looks, all threads asleep, after which an actor that has its reply counts as finished.
+const LOOKS_WHEN_DONE: u32 = 2;
+/// Equal looks after which an actor that neither parked nor finished counts as stalled.
+const LOOKS_WHEN_STALLED: u32 = 6;
+
+/// Where the actor stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Parked,
+    Finished,
+    Stalled,
+}
+
+/// Counts equal looks.
+#[derive(Default)]
+struct Stillness {
+    last: Option<Vec<Look>>,
+    equal: u32,
+}
+
+impl Stillness {
+    /// Something was heard: what was seen before says nothing.
+    fn disturb(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes a look into account; returns how many in a row were equal, with every thread asleep.
+    fn seen(&mut self, look: Vec<Look>) -> u32 {
+        let asleep = look.iter().all(|look| look.asleep);
+        self.equal = match &self.last {
+            Some(last) if asleep && *last == look => self.equal + 1,
+            _ => u32::from(asleep),
+        };
+        self.last = Some(look);
+        self.equal
+    }
+}
+
+impl Run<'_> {
+    /// Waits until `actor` has stopped, and notes where.
+    pub async fn settle(&mut self, actor: Actor) -> Result<Settled, Trouble> {
+        let started = Instant::now();
+        let watched = self.cast.watched(actor);
+        let mut still = Stillness::default();
+        loop {
+            let seat = self.seat(actor);
+            // Two statements held at once: part of the actor may still be running.
+            if seat.parked.len() == 1 || (!watched && !seat.parked.is_empty()) {
+                return Ok(self.settled(actor, Settled::Parked));
+            }
+            if seat.at_pause && (!watched || seat.replies.is_empty()) {
+                self.go_on(actor);
+                continue;
+            }
+            if seat.done && !watched {
+                return Ok(self.settled(actor, Settled::Finished));
+            }
+            let expected = seat.done || seat.at_pause || !seat.parked.is_empty();
+            let (gap, needed) = if expected {
+                (SHORT_GAP, LOOKS_WHEN_DONE)
+            } else {
+                (LONG_GAP, LOOKS_WHEN_STALLED)
+            };
+            if let Some(signal) = self.stage.next(gap).await? {
+                still.disturb();
+                self.handle(signal)?;
+            } else if watched && still.seen(self.stage.look(self.cast, &self.seats)) >= needed {
+                let seat = self.seat(actor);
+                if !seat.parked.is_empty() {
+                    return Ok(self.settled(actor, Settled::Parked));
+                }
+                if seat.done {
+                    return Ok(self.settled(actor, Settled::Finished));
+                }
+                if !seat.at_pause {
+                    return Ok(Settled::Stalled);
+                }
+                still.disturb();
+                self.go_on(actor);
+            }
+            if started.elapsed() > STEP_LIMIT {
+                return Err(Trouble::NeverSettles {
+                    actor: self.name(actor).to_owned(),
+                    seconds: STEP_LIMIT.as_secs(),
+                });
+            }
+        }
+    }
+
+    /// The stalled actors that something has set free; each has come to its next stop.
+    pub async fn unstalled(&mut self, mover: Actor) -> Result<Vec<Actor>, Trouble> {
+        let stalled: Vec<Actor> = self
+            .actors()
+            .filter(|actor| *actor != mover)
+            .filter(|actor| matches!(self.seat(*actor).place, Place::Stalled { .. }))
+            .collect();
+        if stalled.is_empty() {
+            return Ok(Vec::new());
+        }
+        let started = Instant::now();
+        let mut still = Stillness::default();
+        loop {
+            if let Some(signal) = self.stage.next(SHORT_GAP).await? {
+                still.disturb();
+                self.handle(signal)?;
+            } else if still.seen(self.stage.look(self.cast, &self.seats)) >= LOOKS_WHEN_DONE {
+                break;
+            }
+            if started.elapsed() > STEP_LIMIT {
+                return Err(Trouble::NeverSettles {
+                    actor: self.name(mover).to_owned(),
+                    seconds: STEP_LIMIT.as_secs(),
+                });
+            }
+        }
+        let mut free = Vec::new();
+        for actor in stalled {
+            let seat = self.seat(actor);
+            if !seat.parked.is_empty() || seat.done || seat.at_pause {
+                self.current = Some(actor);
+                self.seat_mut(actor).place = Place::Ready;
+                self.settle(actor).await?;
+                free.push(actor);
+            }
+        }
+        Ok(free)
+    }
+
+    fn settled(&mut self, actor: Actor, settled: Settled) -> Settled {
+        self.seat_mut(actor).place = match settled {
+            Settled::Finished => Place::Finished,
+            Settled::Parked | Settled::Stalled => Place::Ready,
+        };
+        settled
+    }
+
+    /// Tells the actor's driver to do its next thing.
+    fn go_on(&mut self, actor: Actor) {
+        let seat = self.seat_mut(actor);
+        seat.at_pause = false;
+        if let Some(driver) = &seat.driver {
+            driver.go();
+        }
+    }
+}

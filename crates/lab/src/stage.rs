@@ -1,0 +1,521 @@
+//! What stays between the runs of a lab: its databases, its sessions, its processes, and what it has learned.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadheat_explore::Actor;
+use deadheat_gate::{Batch, Event, Ran, Release, Session, TxStatus};
+use deadheat_sandbox::Look;
+use deadheat_scenario::Invariant as Plan;
+use deadheat_sql::Footprint;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio_postgres::Client;
+
+use crate::base::Base;
+use crate::cast::Cast;
+use crate::conn::{Conn, Phase, Work};
+use crate::driver::Said;
+use crate::error::Trouble;
+use crate::http::Browser;
+use crate::learned::Learned;
+use crate::note::Notes;
+use crate::record::Invariant;
+use crate::run::{Seat, hash_of};
+use crate::service::Service;
+use crate::timer::Timer;
+
+/// Time between two looks while the services come to rest.
+const REST_GAP: Duration = Duration::from_millis(2);
+/// How long services are given to come to rest after the requests that come before the runs.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// Something the lab hears.
+pub(crate) enum Signal {
+    Gate(Event),
+    Said(Said),
+}
+
+/// Who can come through a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// Only this actor knows the gate.
+    Actor(Actor),
+    /// A service's gate: whoever it works for.
+    Service,
+}
+
+/// Everything that outlives a run.
+pub(crate) struct Stage {
+    pub bases: Vec<Base>,
+    pub conns: BTreeMap<u32, Conn>,
+    pub throughs: Vec<Through>,
+    pub services: Vec<Service>,
+    pub learned: Learned,
+    pub notes: Notes,
+    pub timer: Timer,
+    pub events: UnboundedReceiver<Event>,
+    pub said: UnboundedReceiver<Said>,
+    pub say: UnboundedSender<Said>,
+    /// What closed sessions let go of; part of the step in which it is noticed.
+    pub loose: Footprint,
+    /// Cookies and saved values at the start of every run, by name.
+    pub browsers: BTreeMap<String, Browser>,
+    /// Sessions of the SQL actors.
+    pub clients: BTreeMap<Actor, Arc<Client>>,
+}
+
+impl Stage {
+    /// An empty stage.
+    pub fn new(
+        timer: Timer,
+        events: UnboundedReceiver<Event>,
+        say: UnboundedSender<Said>,
+        said: UnboundedReceiver<Said>,
+    ) -> Self {
+        Self {
+            bases: Vec::new(),
+            conns: BTreeMap::new(),
+            throughs: Vec::new(),
+            services: Vec::new(),
+            learned: Learned::default(),
+            notes: Notes::default(),
+            timer,
+            events,
+            said,
+            say,
+            loose: Footprint::nothing(),
+            browsers: BTreeMap::new(),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// A tag for the gate of whoever this is.
+    pub fn tag(&mut self, through: Through) -> u32 {
+        self.throughs.push(through);
+        (self.throughs.len() - 1) as u32
+    }
+
+    /// Forgets all sessions: their gates are closed.
+    pub fn forget_sessions(&mut self) {
+        while self.heard().is_some() {}
+        self.conns.clear();
+        self.throughs.clear();
+        self.loose = Footprint::nothing();
+    }
+
+    /// Does something outside the runs, while whatever is sent to the databases passes.
+    pub async fn aside<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        let mut work = pin!(work);
+        let done = loop {
+            tokio::select! {
+                biased;
+                event = self.events.recv() => {
+                    if let Some(event) = event {
+                        self.let_pass(event, false)?;
+                    }
+                }
+                done = &mut work => break done,
+            }
+        };
+        while let Ok(event) = self.events.try_recv() {
+            self.let_pass(event, false)?;
+        }
+        Ok(done)
+    }
+
+    /// Listens for statements that come by themselves.
+    pub async fn listen(&mut self, time: Duration) -> Result<(), Trouble> {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if let Some(Signal::Gate(event)) = self.next(left).await? {
+                self.let_pass(event, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no process of the lab moves; a service that never rests is taken as it is.
+    pub async fn rest(&mut self, cast: &Cast) -> Result<(), Trouble> {
+        let end = Instant::now() + LONGEST_REST;
+        let mut last = None;
+        while Instant::now() < end && !self.services.is_empty() {
+            if let Some(Signal::Gate(event)) = self.next(REST_GAP).await? {
+                self.let_pass(event, false)?;
+                last = None;
+                continue;
+            }
+            let look = self.look(cast, &[]);
+            if look.iter().all(|look| look.asleep) && last.as_ref() == Some(&look) {
+                break;
+            }
+            last = Some(look);
+        }
+        Ok(())
+    }
+
+    /// Books an event while no run is on.
+    fn let_pass(&mut self, event: Event, listening: bool) -> Result<(), Trouble> {
+        match event {
+            Event::Arrived { session, batch } => {
+                let work = self.understand(session, batch)?;
+                if listening {
+                    self.note_background(&work);
+                }
+                let conn = self.conn(session)?;
+                conn.handle.release(Release::default());
+                conn.phase = Phase::Passing { work };
+            }
+            Event::Closed { session, reason } => self.closed(session, &reason),
+            event => self.booked(event)?,
+        }
+        Ok(())
+    }
+
+    /// The next thing heard, or `None` after `wait`.
+    pub async fn next(&mut self, wait: Duration) -> Result<Option<Signal>, Trouble> {
+        tokio::select! {
+            biased;
+            event = self.events.recv() => Ok(event.map(Signal::Gate)),
+            said = self.said.recv() => Ok(said.map(Signal::Said)),
+            waited = self.timer.wait(wait) => {
+                waited.map_err(Trouble::system("waiting"))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Something that was said already.
+    pub fn heard(&mut self) -> Option<Signal> {
+        if let Ok(event) = self.events.try_recv() {
+            return Some(Signal::Gate(event));
+        }
+        self.said.try_recv().ok().map(Signal::Said)
+    }
+
+    pub fn conn(&mut self, session: u32) -> Result<&mut Conn, Trouble> {
+        self.conns
+            .get_mut(&session)
+            .ok_or_else(|| Trouble::bug("a session was used that is closed"))
+    }
+
+    /// Who can come through the gate of that tag.
+    pub fn through(&self, tag: u32) -> Through {
+        self.throughs
+            .get(tag as usize)
+            .copied()
+            .unwrap_or(Through::Service)
+    }
+
+    /// Isolation level that a statement on the session runs at.
+    pub fn isolation(&self, session: u32) -> String {
+        self.conns.get(&session).map_or_else(String::new, |conn| {
+            self.bases[conn.database].isolation(session)
+        })
+    }
+
+    /// How the batch that is about to run on `session` is sent.
+    pub fn how(&mut self, session: u32) -> Result<Release, Trouble> {
+        let conn = self.conn(session)?;
+        let (status, database) = (conn.status, conn.database);
+        let probe = self.bases[database].probe.clone();
+        match &self.conn(session)?.phase {
+            Phase::Executing(work) => Ok(work.release(status, probe)),
+            _ => Err(Trouble::bug("a batch was sent that is not about to run")),
+        }
+    }
+
+    /// Parses what arrived.
+    pub fn understand(&mut self, session: u32, batch: Batch) -> Result<Work, Trouble> {
+        let database = self.conn(session)?.database;
+        let analyst = &mut self.bases[database].analyst;
+        let parsed: Vec<_> = batch
+            .statements
+            .iter()
+            .map(|statement| {
+                let params = statement
+                    .params
+                    .iter()
+                    .map(deadheat_gate::Param::text)
+                    .collect();
+                (analyst.parse(&statement.sql), params)
+            })
+            .collect();
+        let fingerprints: Vec<u64> = parsed
+            .iter()
+            .filter(|(parsed, _)| parsed.shared())
+            .map(|(parsed, _)| parsed.fingerprint)
+            .collect();
+        let texts: Vec<_> = batch.statements.iter().map(|one| &one.sql).collect();
+        let params: Vec<&Vec<Option<String>>> = parsed.iter().map(|(_, params)| params).collect();
+        let exact = hash_of(&(texts, params));
+        Ok(Work {
+            fingerprint: hash_of(&fingerprints),
+            exact,
+            batch,
+            parsed,
+            step: 0,
+        })
+    }
+
+    /// Books what a gate reports that needs no knowledge of the run.
+    pub fn booked(&mut self, event: Event) -> Result<(), Trouble> {
+        match event {
+            Event::Opened {
+                session,
+                tag,
+                pid,
+                startup,
+            } => self.opened(session, tag, pid, &startup),
+            Event::Ran { session, reply } => self.ran(session, reply)?,
+            Event::Reset { session } => {
+                let conn = self.conn(session)?;
+                conn.stained = false;
+                conn.status = TxStatus::Idle;
+                conn.phase = Phase::Idle;
+                conn.owner = None;
+            }
+            Event::Arrived { .. } | Event::Withdrawn { .. } | Event::Closed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn opened(
+        &mut self,
+        handle: Session,
+        tag: u32,
+        pid: i32,
+        startup: &BTreeMap<String, String>,
+    ) {
+        let name = startup
+            .get("database")
+            .or_else(|| startup.get("user"))
+            .map_or("", String::as_str);
+        let database = self.bases.iter().position(|base| base.name() == name);
+        if database.is_none() {
+            self.notes.foreign_database(name);
+        }
+        let id = handle.id();
+        self.conns.insert(
+            id,
+            Conn {
+                handle,
+                tag,
+                pid,
+                database: database.unwrap_or(0),
+                foreign: database.is_none(),
+                owner: None,
+                phase: Phase::Idle,
+                status: TxStatus::Idle,
+                passed: Vec::new(),
+                stained: false,
+                number: 0,
+            },
+        );
+    }
+
+    fn ran(&mut self, session: u32, reply: Ran) -> Result<(), Trouble> {
+        if reply.streamed {
+            self.notes.streamed();
+        }
+        let Some(conn) = self.conns.get_mut(&session) else {
+            return Ok(());
+        };
+        match std::mem::replace(&mut conn.phase, Phase::Idle) {
+            Phase::Executing(work) => conn.phase = Phase::Answered(work, Box::new(reply)),
+            Phase::Committing(work) => conn.phase = Phase::Committed(work, Box::new(reply)),
+            Phase::Passing { work } => {
+                let before = conn.status;
+                conn.status = reply.status;
+                if reply.status == TxStatus::Idle {
+                    conn.owner = None;
+                }
+                conn.handle.deliver();
+                let database = conn.database;
+                // Its footprint matters to nobody, but the transaction state and the tables written do.
+                self.bases[database].work(session, &work, before, &reply, false);
+            }
+            other => {
+                conn.phase = other;
+                return Err(Trouble::bug("a session answered that was not asked"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A session is gone, and with it its transaction.
+    pub fn closed(&mut self, session: u32, reason: &str) {
+        tracing::debug!(session, reason, "session closed");
+        if let Some(conn) = self.conns.remove(&session) {
+            let freed = self.bases[conn.database].ledger.close(session);
+            self.loose.merge(&freed);
+        }
+    }
+
+    /// What the step on `session` touched.
+    pub fn work_footprint(
+        &mut self,
+        session: u32,
+        work: &Work,
+        ran: &Ran,
+        actor: Actor,
+    ) -> Footprint {
+        let Some(conn) = self.conns.get_mut(&session) else {
+            return Footprint::everything();
+        };
+        conn.stained |= work.outlives();
+        let varies = self.learned.is_volatile(actor, work.fingerprint);
+        self.bases[conn.database].work(session, work, conn.status, ran, varies)
+    }
+
+    /// What the commit of a gap on `session` touched.
+    pub fn gap_commit_footprint(&mut self, session: u32, committed: bool) -> Footprint {
+        let Some(conn) = self.conns.get(&session) else {
+            return Footprint::everything();
+        };
+        let ledger = &mut self.bases[conn.database].ledger;
+        if committed {
+            ledger.commit(session)
+        } else {
+            ledger.rollback(session)
+        }
+    }
+
+    /// What an attempt on `session` touched that waits for the sessions in `chain`.
+    pub fn waiting_footprint(&mut self, session: u32, chain: &[u32]) -> Footprint {
+        let Some(conn) = self.conns.get(&session) else {
+            return Footprint::everything();
+        };
+        match &conn.phase {
+            Phase::Executing(work) => self.bases[conn.database].waiting(session, work, chain),
+            // A commit that waits (a deferred constraint) may wait for anything.
+            _ => Footprint::everything(),
+        }
+    }
+
+    /// What the step touches that lets the attempt on `session` go on.
+    pub fn woken_footprint(&self, session: u32) -> Footprint {
+        self.conns
+            .get(&session)
+            .map_or_else(Footprint::everything, |conn| {
+                self.bases[conn.database].ledger.woken(session)
+            })
+    }
+
+    /// Which of these sessions wait for locks, and for which other sessions.
+    pub async fn blockers(&mut self, sessions: &[u32]) -> Result<Vec<(u32, Vec<u32>)>, Trouble> {
+        let mut waits = Vec::new();
+        for index in 0..self.bases.len() {
+            let asked: Vec<(u32, i32)> = sessions
+                .iter()
+                .filter_map(|session| Some((*session, self.conns.get(session)?)))
+                .filter(|(_, conn)| conn.database == index)
+                .map(|(session, conn)| (session, conn.pid))
+                .collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let pids: Vec<i32> = asked.iter().map(|(_, pid)| *pid).collect();
+            for (pid, by) in self.bases[index].blocking(&pids).await? {
+                let by: Vec<u32> = self
+                    .conns
+                    .iter()
+                    .filter(|(_, conn)| by.contains(&conn.pid))
+                    .map(|(session, _)| *session)
+                    .collect();
+                let waiter = asked.iter().find(|(_, asked)| *asked == pid);
+                if let Some((session, _)) = waiter.filter(|_| !by.is_empty()) {
+                    waits.push((*session, by));
+                }
+            }
+        }
+        Ok(waits)
+    }
+
+    /// One look at every process that works for an actor.
+    pub fn look(&self, cast: &Cast, seats: &[Seat]) -> Vec<Look> {
+        let services = self.services.iter().map(Service::look);
+        services.chain(cast.looks(seats)).collect()
+    }
+
+    /// Evaluates an invariant of the scenario, as of the step `at`.
+    pub async fn check(&self, invariant: &Plan, at: usize) -> Invariant {
+        let label = &invariant.database;
+        let base = self
+            .bases
+            .iter()
+            .find(|base| base.label == *label)
+            .or(self.bases.first());
+        let said = match base {
+            Some(base) => base.ask(&invariant.sql).await,
+            None => Err("there is no database".to_owned()),
+        };
+        Invariant {
+            name: invariant.name.clone(),
+            holds: matches!(&said, Ok(Some(cell)) if cell == "t"),
+            at,
+            said: match said {
+                Ok(Some(cell)) if cell == "f" => "false".to_owned(),
+                Ok(Some(cell)) => cell,
+                Ok(None) => "NULL, or no row".to_owned(),
+                Err(error) => error,
+            },
+        }
+    }
+
+    /// Remembers a statement that came by itself.
+    pub fn note_background(&mut self, work: &Work) {
+        self.learned.came_by_itself(work.fingerprint);
+        for (statement, (parsed, _)) in work.batch.statements.iter().zip(&work.parsed) {
+            if parsed.shared() {
+                self.notes.came_by_itself(&statement.sql);
+            }
+        }
+    }
+
+    /// Leaves no transaction open and no session changed behind a run.
+    pub async fn tidy(&mut self, finished: bool) -> Result<(), Trouble> {
+        let mut resetting = Vec::new();
+        for (id, conn) in &mut self.conns {
+            conn.number = 0;
+            conn.passed.clear();
+            let at_rest = matches!(conn.phase, Phase::Idle) && conn.status == TxStatus::Idle;
+            let own = matches!(
+                self.throughs.get(conn.tag as usize),
+                Some(Through::Actor(_))
+            );
+            if at_rest && !(own && conn.stained) {
+                continue;
+            }
+            if finished && conn.status != TxStatus::Idle {
+                self.notes.left_open();
+            }
+            if own && matches!(conn.phase, Phase::Idle) {
+                conn.handle.reset();
+                resetting.push(*id);
+            } else {
+                conn.handle.close();
+            }
+        }
+        let open = |stage: &Self| {
+            stage.conns.iter().any(|(id, conn)| {
+                let resetting = resetting.contains(id);
+                (resetting && (conn.stained || conn.status != TxStatus::Idle))
+                    || (!resetting && !matches!(conn.phase, Phase::Idle))
+            })
+        };
+        let mut patience = 200;
+        while open(self) && patience > 0 {
+            match self.next(Duration::from_millis(5)).await? {
+                Some(Signal::Gate(Event::Closed { session, reason })) => {
+                    self.closed(session, &reason);
+                }
+                Some(Signal::Gate(event)) => self.booked(event)?,
+                Some(Signal::Said(_)) => {}
+                None => patience -= 1,
+            }
+        }
+        Ok(())
+    }
+}
