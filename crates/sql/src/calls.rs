@@ -174,7 +174,7 @@ fn user(schema: &Schema, called: &str, functions: &[&Function]) -> Called {
 }
 
 /// What a function of the user can do, from what its body and those of the functions it names mention.
-fn body(schema: &Schema, called: &str, function: &Function) -> Called {
+pub(crate) fn body(schema: &Schema, called: &str, function: &Function) -> Called {
     if function.language == "c" && harmless_extension(called) {
         return Called::default();
     }
@@ -249,14 +249,25 @@ fn words(body: &str) -> BTreeSet<String> {
                 Lexeme::Word | Lexeme::Quoted => {
                     found.insert(name(token.text));
                 }
-                Lexeme::Value if token.text.contains('\'') && token.text.len() > 2 => {
-                    open.push(token.text.trim_matches(['\'', 'E', 'e']).replace("''", "'"));
-                }
+                Lexeme::Value => open.extend(inside(token.text)),
                 _ => {}
             }
         }
     }
     found
+}
+
+/// The text inside a string literal.
+fn inside(literal: &str) -> Option<String> {
+    let quote = if literal.starts_with('$') { '$' } else { '\'' };
+    let (start, end) = (literal.find(quote)? + 1, literal.rfind(quote)?);
+    let inner = literal.get(start..end)?;
+    let inner = if quote == '$' {
+        inner.split_once('$')?.1.rsplit_once('$')?.0
+    } else {
+        inner
+    };
+    Some(inner.replace("''", "'"))
 }
 
 /// Words of a body after which the server's counters do not show what it touched.

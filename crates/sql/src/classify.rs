@@ -2,6 +2,7 @@
 
 use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 
+use crate::catalog::Function;
 use crate::effect::{Choice, Effect};
 use crate::footprint::Mode;
 use crate::schema::Schema;
@@ -40,14 +41,14 @@ fn statement(schema: &Schema, node: &SyntaxNode) -> One {
         K::COMMIT_PREPARED | K::ROLLBACK_PREPARED => {
             One::definition("it ends a prepared transaction")
         }
-        K::SAVEPOINT_CREATE | K::RELEASE_SAVEPOINT | K::ROLLBACK_TO_SAVEPOINT => {
-            One::of(Kind::Savepoint)
-        }
+        K::ROLLBACK_TO_SAVEPOINT => One::of(Kind::RollbackTo),
         K::SET_TRANSACTION => set_transaction(node),
         K::SET => set(node),
         K::RESET | K::DISCARD => reset(node),
         K::SET_CONSTRAINTS => One::of(Kind::Constraints),
-        K::SHOW
+        K::SAVEPOINT_CREATE
+        | K::RELEASE_SAVEPOINT
+        | K::SHOW
         | K::DEALLOCATE
         | K::PREPARE
         | K::CLOSE
@@ -63,7 +64,7 @@ fn statement(schema: &Schema, node: &SyntaxNode) -> One {
         K::NOTIFY | K::UNLISTEN => channel(child(node, K::CHANNEL_REF).as_ref()),
         K::LISTEN => channel(child(node, K::CHANNEL).as_ref()),
         K::CALL => procedure(schema, node),
-        K::DO => One::beyond(Kind::Other, "an anonymous block may do anything"),
+        K::DO => block(schema, node),
         K::EXECUTE => One::beyond(Kind::Other, "what a prepared statement does is not known"),
         K::VACUUM | K::ANALYZE | K::CHECKPOINT | K::LOAD => {
             One::beyond(Kind::Other, "maintenance may wait for anything")
@@ -248,6 +249,22 @@ fn copy(schema: &Schema, node: &SyntaxNode) -> One {
         }
     }
     without_gap(walk.finish(Kind::Copy))
+}
+
+/// DO: a function without a name, called once.
+fn block(schema: &Schema, node: &SyntaxNode) -> One {
+    let language = within(node, K::LANGUAGE_REF)
+        .map_or_else(|| "plpgsql".to_owned(), |node| path(&node).join("."));
+    let body = child(node, K::LITERAL).map(|body| body.text().to_string());
+    let function = Function {
+        name: "DO".to_owned(),
+        language,
+        body,
+        ..Function::default()
+    };
+    let mut walk = Walk::new(schema);
+    walk.called(crate::calls::body(schema, "DO", &function));
+    without_gap(walk.finish(Kind::Other))
 }
 
 fn channel(node: Option<&SyntaxNode>) -> One {

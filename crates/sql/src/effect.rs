@@ -215,7 +215,7 @@ impl Effect {
                 pending.commit.channels.insert(name);
             }
             Self::AtCommit { always } => {
-                pending.trigger = Some(pending.trigger.unwrap_or(false) || *always)
+                pending.trigger = Some(pending.trigger.unwrap_or(false) || *always);
             }
             Self::Advisory {
                 key,

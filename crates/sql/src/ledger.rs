@@ -87,9 +87,11 @@ impl Ledger {
         let mut unsure = Doubt::None;
         for (parsed, params) in batch {
             for one in &parsed.statements {
-                if !aborted && let Kind::End(end) = one.kind {
-                    step.merge(&self.ended(analyst, session, end, ran));
-                    continue;
+                match one.kind {
+                    // Whether it was reached before the error is not known: it may have published, and may not.
+                    Kind::End(_) if aborted => step.merge(&self.clone().commit(session)),
+                    Kind::End(end) => step.merge(&self.ended(analyst, session, end, ran)),
+                    _ => {}
                 }
                 self.one(analyst, session, one, params, ran, step.edit());
                 unsure = unsure.max(one.doubt.clone());
@@ -242,7 +244,8 @@ impl Ledger {
             Kind::Level(Scope::Session, level) => state.set(*level, true),
             Kind::Reset => (state.default, state.unclear) = (None, false),
             Kind::Constraints => state.constraints_set = true,
-            Kind::Savepoint | Kind::Session | Kind::End(_) => {}
+            Kind::RollbackTo => now.add(&state.pending.rollback),
+            Kind::Session | Kind::End(_) => {}
             Kind::Query | Kind::Change | Kind::Copy | Kind::Other => {
                 if level > Isolation::ReadCommitted || state.unclear {
                     now.snapshot |= !state.snapshot || state.unclear;

@@ -18,6 +18,7 @@ mod conflict;
 mod dml;
 mod effect;
 mod footprint;
+mod insert;
 mod keys;
 mod ledger;
 mod lexer;
@@ -30,6 +31,7 @@ mod scope;
 mod statement;
 mod terms;
 mod tree;
+mod triggers;
 mod value;
 mod walk;
 

@@ -143,7 +143,7 @@ impl Walk<'_> {
                 self.update_rows(child, rows, &to(&new));
             }
             (Action::SetNull, _) => {
-                self.update_rows(child, rows, &to(&|_| Term::Known(Value::Null)))
+                self.update_rows(child, rows, &to(&|_| Term::Known(Value::Null)));
             }
             (Action::SetDefault, _) => self.update_rows(child, rows, &to(&|_| Term::Unknown)),
         }

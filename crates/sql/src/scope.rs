@@ -77,7 +77,7 @@ impl<'a> Scope<'a> {
                     self.sources.push(source);
                 }
                 K::PAREN_FROM_ITEM if child(&item, K::PAREN_EXPR).is_some() => {
-                    self.collect(&item, ctes, joins)
+                    self.collect(&item, ctes, joins);
                 }
                 K::PAREN_EXPR | K::JOIN_EXPR => self.collect(&item, ctes, joins),
                 K::JOIN => {

@@ -74,8 +74,8 @@ pub(crate) enum Kind {
     Copy,
     Begin(Option<Isolation>),
     End(TxEnd),
-    /// SAVEPOINT, RELEASE, ROLLBACK TO.
-    Savepoint,
+    /// ROLLBACK TO: frees what was locked since the savepoint.
+    RollbackTo,
     /// Sets the isolation level; `None`: to what is not known.
     Level(Scope, Option<Isolation>),
     /// The isolation level is the default again.

@@ -86,7 +86,7 @@ fn nesting(sql: &str) -> usize {
                     .iter()
                     .any(|word| token.text.eq_ignore_ascii_case(word)) =>
             {
-                chained += 1
+                chained += 1;
             }
             _ => {}
         }

@@ -116,8 +116,8 @@ fn a_child_waits_for_what_happens_to_its_parent() {
     );
     let delete = lab.gap(2, "delete from games where id = 1", &[]);
     let touch = lab.gap(3, "update games set seats = 4 where id = 1", &[]);
+    let other = lab.gap(5, "select * from games where id = 2 for update", &[]);
     let rename = lab.gap(4, "update games set id = 9 where id = 1", &[]);
-    let other = lab.gap(5, "delete from games where id = 2", &[]);
     assert!(conflict(&child, &delete));
     assert!(
         !conflict(&child, &touch),
@@ -125,14 +125,73 @@ fn a_child_waits_for_what_happens_to_its_parent() {
     );
     assert!(conflict(&child, &rename));
     assert!(conflict(&lab.ledger.commit(2), &child));
-    // The columns that tell rows of games apart have been changed by a statement: rows of games are no longer told apart.
     assert!(!conflict(&child, &other));
-    let again = lab.gap(
-        6,
-        "insert into players(game, nick) values ($1, $2)",
-        &["1", "eve"],
+    let again = lab.gap(6, "select * from games where id = 2 for update", &[]);
+    assert!(
+        conflict(&again, &child),
+        "since a statement changes ids, ids no longer tell rows apart"
     );
-    assert!(conflict(&again, &other));
+}
+
+#[test]
+fn rolling_back_to_a_savepoint_frees_locks() {
+    let mut lab = Lab::default();
+    lab.run(1, "begin", &[]);
+    assert!(!lab.analyst.parse("savepoint s").shared());
+    lab.run(1, "savepoint s", &[]);
+    lab.run(1, "select * from accounts where id = 1 for update", &[]);
+    let frees = lab.run(1, "rollback to s", &[]);
+    assert!(conflict(
+        &frees,
+        &lab.gap(2, "update accounts set balance = 0 where id = 1", &[])
+    ));
+    assert!(!conflict(
+        &frees,
+        &lab.gap(3, "update accounts set balance = 0 where id = 2", &[])
+    ));
+}
+
+#[test]
+fn a_trigger_that_only_reshapes_its_row_needs_no_counters() {
+    let mut catalog = common::catalog();
+    let audit = catalog
+        .functions
+        .iter_mut()
+        .find(|function| function.name == "audit")
+        .unwrap();
+    audit.body = Some(
+        "begin if new.note is null then new.note := lower('X'); end if; return new; end".into(),
+    );
+    let mut lab = Lab::new(catalog);
+    assert!(
+        lab.analyst
+            .parse("update audited set note = 'x' where id = 1")
+            .explained()
+    );
+    lab.gap(1, "update audited set note = 'x' where id = 1", &[]);
+    let commit = lab.ledger.commit(1);
+    assert!(
+        conflict(
+            &commit,
+            &lab.alone("select 1 from audited where note = 'y'")
+        ),
+        "the trigger may have changed the note"
+    );
+    assert!(!conflict(
+        &commit,
+        &lab.alone("select 1 from audited where id = 2")
+    ));
+}
+
+#[test]
+fn blocks_without_a_name_are_counted_like_functions() {
+    let mut lab = Lab::default();
+    let block = lab
+        .analyst
+        .parse("do $$ begin update accounts set balance = 0; end $$");
+    assert!(!block.explained() && block.shared() && !block.gap());
+    let hides = lab.alone("do $$ begin perform pg_terminate_backend(1); end $$");
+    assert!(conflict(&hides, &lab.alone("select * from games")));
 }
 
 #[test]
