@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Record, Reply};
+use deadheat_lab::record::{Record, Reply, StepKind};
 
 use crate::graph::transactions;
 use crate::rules::Rules;
@@ -120,7 +120,8 @@ pub(crate) trait Effects {
 
 impl Effects for deadheat_lab::record::Step {
     fn writes_data(&self) -> bool {
-        if self.error.is_some() {
+        // A commit publishes what was written before.
+        if self.error.is_some() || self.kind != StepKind::Work {
             return false;
         }
         let changed = self.tags.iter().any(|tag| {

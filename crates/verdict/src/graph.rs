@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Record, StepKind};
+use deadheat_lab::record::{Access, Record, StepKind};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Effects, first_word};
@@ -183,17 +183,20 @@ pub fn edges(record: &Record) -> Vec<Edge> {
             } else {
                 Dependency::Wr
             };
-            add(edge(from, to, kind, w.committed, r.row.is_none()));
+            // An insert makes a row appear: whatever the condition, it was one on rows that were not there.
+            add(edge(
+                from,
+                to,
+                kind,
+                w.committed,
+                r.row.is_none() || w.inserts,
+            ));
         }
         for v in writes
             .iter()
             .filter(|v| v.actor != w.actor && v.table == w.table)
         {
-            let same = match (&v.row, &w.row) {
-                (Some(a), Some(b)) => a == b,
-                _ => !(v.inserts || w.inserts),
-            };
-            if same && v.committed < w.committed {
+            if overwrites(v, w) {
                 add(edge(v, w, Dependency::Ww, v.committed, false));
             }
         }
@@ -203,12 +206,37 @@ pub fn edges(record: &Record) -> Vec<Edge> {
 
 /// Whether the read could have seen the write.
 fn meets(r: &Use, w: &Use) -> bool {
-    match (&r.row, &w.row) {
-        (Some(a), Some(b)) => a == b,
+    let (Some(wanted), Some(written)) = (&r.row, &w.row) else {
         // A row that was found is not the one inserted.
-        (Some(_), None) => !(w.inserts && r.found),
-        _ => true,
+        return r.row.is_none() || !(w.inserts && r.found);
+    };
+    let (wanted, written) = (equalities(wanted), equalities(written));
+    let covered = wanted.keys().all(|column| written.contains_key(column));
+    !apart(&wanted, &written) && (covered || !(w.inserts && r.found))
+}
+
+/// Whether the later write replaced what the earlier one had left.
+fn overwrites(earlier: &Use, later: &Use) -> bool {
+    if later.inserts || earlier.committed >= later.committed {
+        return false;
     }
+    match (&earlier.row, &later.row) {
+        (Some(a), Some(b)) => !apart(&equalities(a), &equalities(b)),
+        _ => !earlier.inserts,
+    }
+}
+
+/// `game=1 and nick=ben`, column by column.
+fn equalities(row: &str) -> BTreeMap<&str, &str> {
+    row.split(" and ")
+        .filter_map(|one| one.split_once('='))
+        .collect()
+}
+
+/// Whether no row can be both: some column has another value.
+fn apart(a: &BTreeMap<&str, &str>, b: &BTreeMap<&str, &str>) -> bool {
+    a.iter()
+        .any(|(column, value)| b.get(column).is_some_and(|other| other != value))
 }
 
 fn edge(from: &Use, to: &Use, kind: Dependency, committed: usize, predicate: bool) -> Edge {
@@ -232,24 +260,24 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
         let Some(committed) = tx.committed else {
             continue;
         };
-        let first = tx.steps[0];
         for n in &tx.steps {
             let step = &record.steps[*n];
-            if step.error.is_some() {
+            // What a commit publishes was written by the steps before it.
+            if step.kind != StepKind::Work || step.error.is_some() {
                 continue;
             }
-            let snapshot = matches!(step.isolation.as_str(), "repeatable read" | "serializable");
             let changed = step.writes_data();
             for access in &step.accesses {
-                let time = match (snapshot, access.write) {
-                    (true, _) => 2 * first,
-                    (false, true) => time(record, *n),
-                    (false, false) => 2 * n,
+                let writes_too = |row: bool| {
+                    let own = |a: &Access| a.write && a.table == access.table;
+                    step.accesses
+                        .iter()
+                        .any(|a| own(a) && (!row || a.row == access.row))
                 };
                 let one = Use {
                     actor: tx.actor,
                     step: *n,
-                    time,
+                    time: seen_at(record, &tx, *n, writes_too(false)),
                     committed,
                     table: access.table.clone(),
                     row: access.row.clone(),
@@ -258,13 +286,24 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
                 };
                 if access.write && changed {
                     writes.push(one);
-                } else {
+                } else if !changed || access.row.is_none() || !writes_too(true) {
+                    // An UPDATE of a known row reads what it locks: nothing comes between.
                     reads.push(one);
                 }
             }
         }
     }
     (reads, writes)
+}
+
+/// What was committed before this moment (in half steps) is what the step saw. Rows that it locks are read again once
+/// they are free.
+fn seen_at(record: &Record, tx: &Transaction, n: usize, locks: bool) -> usize {
+    match record.steps[n].isolation.as_str() {
+        "repeatable read" | "serializable" => 2 * tx.steps[0],
+        _ if locks => time(record, n),
+        _ => 2 * n,
+    }
 }
 
 /// The shortest cycle that says most: one that touches `tables`, with few reads overtaken by writes.

@@ -123,3 +123,44 @@ fn what_was_rolled_back_never_happened() {
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].committed, None);
 }
+
+/// Accesses as statements give them: conditions, not rows.
+#[test]
+fn conditions_meet_unless_some_column_differs() {
+    let seat = |story: Story, actor: u16, game: &str, nick: &str| {
+        let of = format!("game={game}");
+        let row = format!("game={game} and nick={nick}");
+        story
+            .sql(actor, "select count(*) from players where game = $1")
+            .reads("players", Some(&of))
+            .gives("count", "3")
+            .sql(actor, "insert into players(game, nick) values ($1, $2)")
+            .param(nick)
+            .writes("players", Some(&row), "INSERT 0 1")
+    };
+    let both = |other: &str| {
+        let story = seat(seat(Story::of(&["a", "b"]), 0, "1", "ben"), 1, other, "p1");
+        let record = story
+            .gap(0)
+            .touches("players", None, true)
+            .gap(1)
+            .touches("players", None, true)
+            .done();
+        cycle(&edges(&record), &[]).map(|cycle| name(&record, &cycle))
+    };
+    assert_eq!(both("1"), Some((Some(Anomaly::G2), Kind::CheckThenAct)));
+    assert_eq!(both("2"), None, "another game has its own seats");
+}
+
+#[test]
+fn an_update_reads_what_it_locks() {
+    let add = |story: Story, actor| {
+        let story = story.sql(actor, "update t set n = n + 1 where id = 1");
+        story
+            .reads("t", Some("id=1"))
+            .writes("t", Some("id=1"), "UPDATE 1")
+    };
+    let story = add(add(Story::of(&["a", "b"]), 0), 1).blocked_by(&[0]);
+    let record = story.gap(0).wakes(&[1]).gap(1).done();
+    assert_eq!(cycle(&edges(&record), &[]), None);
+}
