@@ -101,10 +101,10 @@ async fn let_go(mut events: mpsc::UnboundedReceiver<Event>, gap: bool) {
                 sessions.insert(session.id(), session);
             }
             Event::Arrived { session, .. } => {
-                sessions[&session].release(Release { gap, probe: None })
+                sessions[&session].release(Release { gap, probe: None });
             }
             Event::Ran { session, reply } if reply.gap == Gap::Open => {
-                sessions[&session].commit_gap()
+                sessions[&session].commit_gap();
             }
             Event::Ran { session, .. } => sessions[&session].deliver(),
             Event::Closed { session, .. } => {

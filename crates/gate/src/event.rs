@@ -8,6 +8,10 @@ pub use crate::session::Session;
 
 /// What happened at the gate. Events of one session come in order.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once through a channel; a box would cost more"
+)]
 pub enum Event {
     /// A client is connected and authenticated: the server's first ReadyForQuery has passed.
     Opened {

@@ -154,7 +154,7 @@ impl Decoder {
                 bytes,
             }));
         }
-        input.reserve(total - input.len());
+        // No room is made for what has only been announced: the buffer grows with what comes.
         Ok(None)
     }
 

@@ -54,13 +54,16 @@ pub struct Gate {
     shared: Arc<Shared>,
 }
 
+/// Process id and secret.
+type CancelKey = (i32, Vec<u8>);
+
 /// What the sessions of a gate have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub events: mpsc::UnboundedSender<Event>,
     upstream: Mutex<Upstream>,
-    /// Sessions by process id and cancel key.
-    keys: Mutex<BTreeMap<(i32, Vec<u8>), Session>>,
+    /// Sessions by process id and cancel key, and where their servers are.
+    keys: Mutex<BTreeMap<CancelKey, (Session, Upstream)>>,
     /// Texts that refused to run inside a transaction block.
     bare: Mutex<BTreeSet<Arc<str>>>,
     /// Listener and connections; emptied when the gate is dropped.
@@ -136,15 +139,15 @@ impl Shared {
         lock(&self.bare)
     }
 
-    pub(crate) fn remember(&self, pid: i32, key: Vec<u8>, session: Session) {
-        lock(&self.keys).insert((pid, key), session);
+    pub(crate) fn remember(&self, pid: i32, key: Vec<u8>, session: Session, upstream: Upstream) {
+        lock(&self.keys).insert((pid, key), (session, upstream));
     }
 
     pub(crate) fn forget(&self, id: u32) {
-        lock(&self.keys).retain(|_, session| session.id() != id);
+        lock(&self.keys).retain(|_, (session, _)| session.id() != id);
     }
 
-    pub(crate) fn find(&self, pid: i32, key: &[u8]) -> Option<Session> {
+    pub(crate) fn find(&self, pid: i32, key: &[u8]) -> Option<(Session, Upstream)> {
         lock(&self.keys).get(&(pid, key.to_vec())).cloned()
     }
 }
@@ -179,7 +182,7 @@ async fn connection(mut client: Box<dyn Stream>, tag: u32, shared: Arc<Shared>) 
     let mut input = BytesMut::new();
     match startup::first(&mut *client, &mut input).await {
         Ok(First::Session { packet, parameters }) => {
-            session(client, tag, shared, packet, parameters, input).await
+            session(client, tag, shared, packet, parameters, input).await;
         }
         Ok(First::Cancel { pid, key, packet }) => cancel::cancel(shared, pid, key, packet).await,
         Err(startup::Unfit::Ended) => {}
@@ -200,7 +203,7 @@ async fn session(
     match upstream.connect().await {
         Ok(server) => {
             let (session, commands) = Session::new(NEXT.fetch_add(1, Ordering::Relaxed));
-            let mut machine = Machine::new(session, tag, parameters, shared);
+            let mut machine = Machine::new(session, tag, parameters, shared, upstream);
             machine.to_server = packet;
             session::drive(machine, client, server, input, commands).await;
         }

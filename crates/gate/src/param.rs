@@ -172,6 +172,13 @@ fn calendar(days: i64) -> (String, &'static str) {
     }
 }
 
+/// Appends a digit in base 10000 with at least `width` decimal digits.
+fn put(text: &mut String, digit: u16, width: usize) {
+    let digits = digit.to_string();
+    text.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
+    text.push_str(&digits);
+}
+
 /// Digits in base 10000: count, weight of the first, sign, digits to show behind the point (`numeric_send`).
 fn numeric(value: &[u8]) -> Option<String> {
     let words: Vec<u16> = value
@@ -207,18 +214,16 @@ fn numeric(value: &[u8]) -> Option<String> {
         text.push('0');
     }
     for at in 0..=weight {
-        text.push_str(&if at == 0 {
-            digit(at).to_string()
-        } else {
-            format!("{:04}", digit(at))
-        });
+        let width = if at == 0 { 1 } else { 4 };
+        put(&mut text, digit(at), width);
     }
     if *scale > 0 {
-        let behind: String = (0..i32::from(scale.div_ceil(4)))
-            .map(|at| format!("{:04}", digit(weight + 1 + at)))
-            .collect();
         text.push('.');
-        text.push_str(&behind[..usize::from(*scale)]);
+        let end = text.len() + usize::from(*scale);
+        for at in 0..i32::from(scale.div_ceil(4)) {
+            put(&mut text, digit(weight + 1 + at), 4);
+        }
+        text.truncate(end);
     }
     Some(text)
 }

@@ -600,3 +600,12 @@ async fn fatal_errors_end_the_session() {
         Some("57P01")
     );
 }
+
+#[tokio::test]
+async fn a_batch_too_long_to_wait_for_its_sync_is_cut() {
+    let text = "w".repeat(500_000);
+    let one = [bind("", "", &[Some(&text)]), execute("", 0)].concat();
+    let all = [parse("", "select length($1::text)"), one.repeat(40), sync()].concat();
+    let seen = same(&[Send(all), Ready(1)]).await;
+    assert_eq!(common::tags(&seen), format!("1{}Z", "2DC".repeat(40)));
+}

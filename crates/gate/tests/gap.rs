@@ -538,3 +538,41 @@ async fn reset_starts_the_session_over() {
     }
     assert!(wire.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_backend_that_dies_in_the_gap_has_done_nothing() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&query("insert into t values (2, 'two')")).await;
+    hand.arrived(&session).await;
+    session.release(with_gap());
+    assert_eq!(hand.ran(&session).await.gap, Gap::Open);
+    let kill = format!("select pg_terminate_backend({})", wire.pid);
+    hand.direct.run(&kill).await;
+    let seen = in_time(wire.until(b'Z')).await;
+    assert_eq!(
+        (tags(&seen).as_str(), seen[0].code().as_deref()),
+        ("E", Some("57P01"))
+    );
+    match hand.event().await {
+        Event::Closed { reason, .. } => assert!(reason.contains("57P01"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "1");
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_the_gap_has_its_work_committed_by_the_lab() {
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    wire.send(&query("insert into t values (2, 'two')")).await;
+    hand.arrived(&session).await;
+    session.release(with_gap());
+    assert_eq!(hand.ran(&session).await.gap, Gap::Open);
+    drop(wire);
+    session.commit_gap();
+    assert_eq!(hand.ran(&session).await.error, None);
+    session.deliver();
+    assert!(matches!(hand.event().await, Event::Closed { .. }));
+    assert_eq!(cell(&hand.direct.run("select count(*) from t").await), "2");
+}

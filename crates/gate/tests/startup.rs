@@ -180,7 +180,8 @@ async fn fake(greeting: Vec<u8>, answers: Vec<u8>) -> Upstream {
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a client");
         let mut packet = [0; 1024];
-        stream.read(&mut packet).await.expect("a startup packet");
+        let read = stream.read(&mut packet).await.expect("a startup packet");
+        assert!(read > 0);
         stream.write_all(&greeting).await.expect("a reader");
         let read = stream.read(&mut packet).await.expect("a query");
         assert!(read > 0);
@@ -259,4 +260,46 @@ async fn a_slow_reader_holds_the_server_back() {
         }
     }
     assert_eq!(rows, 200_000);
+}
+
+#[tokio::test]
+async fn replication_passes_unheld() {
+    let server = Server::shared();
+    let lab = Lab::open(server.unix(), Policy::Bare).await;
+    let mut packet = startup("postgres", "postgres");
+    packet.pop();
+    packet.extend(b"replication\0database\0\0");
+    let length = packet.len() as u32;
+    packet[..4].copy_from_slice(&length.to_be_bytes());
+    let mut wire = Wire {
+        stream: Box::new(connect(&lab).await),
+        pid: 0,
+        key: Vec::new(),
+    };
+    wire.send(&packet).await;
+    in_time(wire.greet()).await;
+    assert_eq!(tags(&in_time(wire.run("IDENTIFY_SYSTEM")).await), "TDCZ");
+    assert!(lab.seen.lock().expect("no panic").batches.is_empty());
+}
+
+#[tokio::test]
+async fn a_plain_gate_keeps_half_closed_connections() {
+    let echo = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream = Upstream::Tcp(echo.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut stream, _) = echo.accept().await.expect("a client");
+        // Answers only when the client has said all it has to say.
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.expect("an end");
+        said.reverse();
+        stream.write_all(&said).await.expect("a reader");
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    let gate = tokio::spawn(deadheat_gate::plain(listener, upstream));
+    let mut stream = TcpStream::connect(addr).await.expect("a connection");
+    stream.write_all(b"abc").await.expect("a reader");
+    stream.shutdown().await.expect("half-closed");
+    assert_eq!(rest(&mut stream).await, b"cba");
+    gate.abort();
 }

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 
 use super::unit::{End, Unit};
-use super::{Copy, Flight, Kind, Machine, Phase, State};
-use crate::event::{Batch, Event, TxStatus};
+use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced};
+use crate::event::{Batch, Event, Gap, TxStatus};
 use crate::frame::{Frame, Malformed};
 use crate::frontend;
 use crate::session::reply::Reply;
@@ -80,7 +80,7 @@ impl Machine {
             (Copy::Data { .. }, b'd' | b'H' | b'S') => {}
             // Anything else makes the server break the copy off; it says how.
             (Copy::Data { .. }, _) => {
-                tracing::debug!(tag = %char::from(frame.tag), "message inside COPY")
+                tracing::debug!(tag = %char::from(frame.tag), "message inside COPY");
             }
             (Copy::Sync, _) => {
                 let mut more = Unit::default();
@@ -165,10 +165,13 @@ impl Machine {
     fn begin(&mut self, mut unit: Unit) {
         match unit.end {
             End::Leave => return self.leave("the client left"),
-            End::Data => return self.to_server.extend_from_slice(&unit.bytes),
+            End::Data => {
+                self.to_server.extend_from_slice(&unit.bytes);
+                return;
+            }
             _ => {}
         }
-        if self.skipping {
+        if self.unsynced == Unsynced::Failed {
             // The server drops all of it but the Sync.
             let synced = unit.end == End::Sync;
             for due in unit.awaits.drain(..).rev() {
@@ -178,7 +181,10 @@ impl Machine {
             if synced {
                 unit.awaits.push(Await::Sync);
             }
-        } else if self.implicit && unit.end == End::Sync && unit.statements.is_empty() {
+        } else if self.unsynced == Unsynced::Work
+            && unit.end == End::Sync
+            && unit.statements.is_empty()
+        {
             unit.implied = true;
         }
         if unit.statements.is_empty() && !unit.implied {
@@ -213,8 +219,8 @@ impl Machine {
     /// The status as the client has to think of it.
     pub(super) fn seen_status(&self) -> TxStatus {
         match self.status {
-            _ if self.skipping => TxStatus::Failed,
-            TxStatus::Idle if self.implicit => TxStatus::Open,
+            _ if self.unsynced == Unsynced::Failed => TxStatus::Failed,
+            TxStatus::Idle if self.unsynced == Unsynced::Work => TxStatus::Open,
             status => status,
         }
     }
@@ -241,8 +247,7 @@ impl Flight {
             kind,
             script: Script::default(),
             reply: Reply::default(),
-            gap: false,
-            had_gap: false,
+            gap: Gap::None,
             again: false,
             assigned: false,
             ask: None,

@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 
-use super::{Command, Machine, Phase};
+use super::{Command, Machine};
 use crate::backend::put_error;
 use crate::frame::Malformed;
 use crate::stream::Stream;
@@ -156,7 +156,7 @@ impl Machine {
         if !self.client_gone {
             put_error(&mut self.to_client, "FATAL", "08P01", reason);
         }
-        self.phase = Phase::Closed(reason.to_owned());
+        self.tell_closed(reason.to_owned());
     }
 }
 

@@ -16,9 +16,13 @@ use crate::{Shared, Upstream};
 
 fn machine() -> (Machine, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new(Upstream::Unix("/nowhere".into()), events));
+    let upstream = Upstream::Unix("/nowhere".into());
+    let shared = Arc::new(Shared::new(upstream.clone(), events));
     let (session, _commands) = Session::new(1);
-    (Machine::new(session, 0, BTreeMap::new(), shared), receiver)
+    (
+        Machine::new(session, 0, BTreeMap::new(), shared, upstream),
+        receiver,
+    )
 }
 
 /// What one side or the lab does next.
@@ -93,10 +97,9 @@ fn answer(machine: &mut Machine, choice: u8) -> Vec<u8> {
         Await::Close(_) => one_of(&["3"], choice),
         Await::DescribeStatement(_) => one_of(&["tT", "tn", "tT", "E"], choice),
         Await::DescribePortal(_) => one_of(&["T", "n", "T", "E"], choice),
+        Await::Query | Await::Execute(_) if copying => one_of(&["C", "N", "E"], choice),
         Await::Execute(None) => one_of(&["C", "D", "D"], choice),
-        Await::Execute(_) if copying => one_of(&["C", "N", "E"], choice),
         Await::Execute(_) => one_of(&["D", "C", "s", "I", "E", "G"], choice),
-        Await::Query if copying => one_of(&["C", "N", "E"], choice),
         Await::Query => one_of(&["T", "D", "C", "E", "Z", "G", "Z"], choice),
         Await::Function | Await::Sync => one_of(&["Z"], choice),
         Await::Flush | Await::CopyEnd => Vec::new(),

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::script::{Await, Part};
 use super::unit::{End, Unit};
-use super::{Flight, Kind, Machine, State};
+use super::{Flight, Kind, Machine, State, Unsynced};
 use crate::backend::{self, put_error, put_ready};
 use crate::event::{Event, Gap, Ran, Release, TxStatus};
 use crate::frame::{Frame, Malformed};
@@ -18,11 +18,10 @@ impl Machine {
         let followed = unit.can_be_followed();
         let mut flight = Box::new(Flight::new(unit, Kind::Batch));
         flight.ask = how.probe.filter(|_| followed);
-        flight.gap = how.gap
-            && followed
-            && self.seen_status() == TxStatus::Idle
-            && !self.must_run_bare(&flight.unit);
-        flight.had_gap = flight.gap;
+        let idle = self.seen_status() == TxStatus::Idle;
+        if how.gap && followed && idle && !self.must_run_bare(&flight.unit) {
+            flight.gap = Gap::Open;
+        }
         self.launch(flight);
     }
 
@@ -39,7 +38,7 @@ impl Machine {
 
     /// Sends everything in one write: BEGIN, the batch, the question whether it wrote, the probe.
     fn launch(&mut self, mut flight: Box<Flight>) {
-        if flight.gap {
+        if flight.gap == Gap::Open {
             self.to_server.extend_from_slice(&frontend::BEGIN);
             flight.script.push_own(Part::Begin);
         }
@@ -54,7 +53,7 @@ impl Machine {
         for due in &flight.unit.awaits {
             flight.script.push(Part::Client, due.clone());
         }
-        if flight.gap {
+        if flight.gap == Gap::Open {
             self.to_server.extend_from_slice(&frontend::ASSIGNED);
             flight.script.push_own(Part::Assigned);
             flight.script.push(Part::Assigned, Await::Sync);
@@ -105,7 +104,7 @@ impl Machine {
             (Part::Commit, b'C') => flight.reply.settle(),
             (Part::Commit, b'E') => flight.reply.commit_failed(frame)?,
             (Part::Commit | Part::Rollback, b'Z') => {
-                flight.gap = false;
+                flight.gap = Gap::Closed;
                 if !flight.again {
                     flight.reply.hold(frame, false);
                 }
@@ -135,43 +134,38 @@ impl Machine {
             }
             Kind::Batch => {}
         }
-        if flight.gap {
+        if flight.gap == Gap::Open {
             if flight.again || flight.reply.error.is_some() {
                 self.end_gap(flight, Part::Rollback);
             } else if flight.assigned && !flight.reply.streamed {
                 self.emit(Event::Ran {
                     session: self.session.id,
-                    reply: self.ran(&flight, Gap::Open),
+                    reply: self.ran(&flight),
                 });
                 self.state = State::GapOpen(flight);
             } else {
                 self.end_gap(flight, Part::Commit);
             }
         } else if flight.again {
-            flight.had_gap = false;
+            flight.gap = Gap::None;
             flight.reply.forget();
             self.launch(flight);
         } else {
             if flight.unit.end == End::Flush {
                 self.flushed(&flight);
             }
-            let gap = if flight.had_gap {
-                Gap::Closed
-            } else {
-                Gap::None
-            };
             self.emit(Event::Ran {
                 session: self.session.id,
-                reply: self.ran(&flight, gap),
+                reply: self.ran(&flight),
             });
             self.state = State::Done(Box::new(flight.reply));
         }
     }
 
-    fn ran(&self, flight: &Flight, gap: Gap) -> Ran {
+    fn ran(&self, flight: &Flight) -> Ran {
         flight
             .reply
-            .ran(self.seen_status(), gap, flight.probe.clone())
+            .ran(self.seen_status(), flight.gap, flight.probe.clone())
     }
 
     /// No ReadyForQuery tells the status after a Flush: the command tags have to.
@@ -179,14 +173,14 @@ impl Machine {
         if flight.reply.error.is_some() {
             return;
         }
-        self.implicit = true;
+        self.unsynced = Unsynced::Work;
         for tag in flight.reply.tags() {
             match tag.as_str() {
                 "BEGIN" | "START TRANSACTION" => self.status = TxStatus::Open,
                 // ROLLBACK may be one to a savepoint: the Sync will tell.
                 "COMMIT" => {
                     self.status = TxStatus::Idle;
-                    self.implicit = false;
+                    self.unsynced = Unsynced::Nothing;
                 }
                 _ => {}
             }

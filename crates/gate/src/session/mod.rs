@@ -24,7 +24,7 @@ mod unit;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::drive::drive;
@@ -32,9 +32,9 @@ use self::reply::Reply;
 use self::script::Script;
 use self::statements::Statements;
 use self::unit::Unit;
-use crate::Shared;
-use crate::event::{Event, Release, TxStatus};
+use crate::event::{Event, Gap, Release, TxStatus};
 use crate::frame::{Decoder, Side};
+use crate::{Shared, Upstream};
 
 /// Output waiting above this keeps the gate from reading more of what produces it.
 const BACKPRESSURE: usize = 1024 * 1024;
@@ -178,17 +178,26 @@ pub(crate) enum Kind {
     Reset,
 }
 
+/// What the server has done since the last ReadyForQuery and still keeps to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsynced {
+    Nothing,
+    /// Executed in an implicit transaction: Sync will commit it.
+    Work,
+    /// Failed: everything up to the next Sync is skipped.
+    Failed,
+}
+
 /// Messages at the server, with what is known of the answer.
 #[derive(Debug)]
 pub(crate) struct Flight {
-    /// What the client sent; kept for a second attempt while `gap` is set.
+    /// What the client sent; kept for a second attempt while the gap is open.
     unit: Unit,
     kind: Kind,
     script: Script,
     reply: Reply,
-    /// The gate has begun a transaction for it that is still to be ended.
-    gap: bool,
-    had_gap: bool,
+    /// Open while the transaction that the gate has begun for it is still to be ended.
+    gap: Gap,
     /// It refuses to run inside a transaction block: run it bare after the ROLLBACK.
     again: bool,
     assigned: bool,
@@ -204,10 +213,12 @@ pub(crate) struct Machine {
     session: Session,
     tag: u32,
     pid: i32,
-    startup: BTreeMap<String, String>,
+    /// Invariant: there until [`Event::Opened`] takes it along.
+    startup: Option<BTreeMap<String, String>>,
     shared: Arc<Shared>,
-    events: mpsc::UnboundedSender<Event>,
-    opened: bool,
+    upstream: Upstream,
+    /// Gone with [`Event::Closed`], the last one.
+    events: Option<mpsc::UnboundedSender<Event>>,
     phase: Phase,
     state: State,
     from_client: Decoder,
@@ -221,17 +232,15 @@ pub(crate) struct Machine {
     queued: usize,
     /// As in the last ReadyForQuery that the client saw or will see.
     status: TxStatus,
-    /// Executed without a Sync so far: Sync will commit it.
-    implicit: bool,
-    /// The server skips everything up to the next Sync.
-    skipping: bool,
+    unsynced: Unsynced,
     /// Cancel requests on their way to the server. Invariant: nothing new is sent while there are any.
     cancels: u32,
     reset_wanted: bool,
     /// Replication: everything passes.
     raw: bool,
     client_gone: bool,
-    last_words: Option<String>,
+    /// The message that ends the session, and what it says.
+    last_words: Option<(Bytes, String)>,
 }
 
 impl Machine {
@@ -240,6 +249,7 @@ impl Machine {
         tag: u32,
         startup: BTreeMap<String, String>,
         shared: Arc<Shared>,
+        upstream: Upstream,
     ) -> Self {
         let raw = startup
             .get("replication")
@@ -250,10 +260,10 @@ impl Machine {
             session,
             tag,
             pid: 0,
-            startup,
-            events: shared.events.clone(),
+            startup: Some(startup),
+            events: Some(shared.events.clone()),
             shared,
-            opened: false,
+            upstream,
             phase: Phase::Startup,
             state: State::Rest,
             from_client: Decoder::new(Side::Client),
@@ -263,8 +273,7 @@ impl Machine {
             queue: VecDeque::new(),
             queued: 0,
             status: TxStatus::Idle,
-            implicit: false,
-            skipping: false,
+            unsynced: Unsynced::Nothing,
             cancels: 0,
             reset_wanted: false,
             raw,
@@ -274,8 +283,10 @@ impl Machine {
     }
 
     fn emit(&self, event: Event) {
-        // Nobody listens any more: the lab is gone, and the gate with it in a moment.
-        let _ = self.events.send(event);
+        if let Some(events) = &self.events {
+            // Nobody listens any more: the lab is gone, and the gate with it in a moment.
+            let _ = events.send(event);
+        }
     }
 
     pub fn command(&mut self, command: Command) {
@@ -373,18 +384,31 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Says that the session is over, once.
+    fn tell_closed(&mut self, reason: String) {
+        if let State::Waiting(_) = self.state {
+            self.state = State::Rest;
+            self.emit(Event::Withdrawn {
+                session: self.session.id,
+            });
+        }
+        if self.startup.is_none() {
+            self.emit(Event::Closed {
+                session: self.session.id,
+                reason: reason.clone(),
+            });
+        }
+        self.events = None;
+        self.phase = Phase::Closed(reason);
+    }
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         self.shared.forget(self.session.id);
-        if self.opened {
-            let reason = match &self.phase {
-                Phase::Leaving(reason) | Phase::Closed(reason) => reason.clone(),
-                Phase::Startup | Phase::Ready => "the gate was closed".to_owned(),
-            };
-            self.emit(Event::Closed {
-                session: self.session.id,
-                reason,
-            });
+        if !self.closed() {
+            self.tell_closed("the gate was closed".to_owned());
         }
     }
 }

@@ -63,6 +63,13 @@ impl Reply {
         self.out.split()
     }
 
+    /// Everything held but the CommandComplete that waits for its COMMIT.
+    pub fn take_uncommitted(&mut self) -> BytesMut {
+        self.tail.clear();
+        self.complete = 0;
+        self.out.split()
+    }
+
     /// The last CommandComplete stands.
     pub fn settle(&mut self) {
         if self.complete > 0 {

@@ -79,11 +79,10 @@ impl Script {
     /// Takes note of a message of the server (other than the asynchronous ones and errors).
     pub fn answered(&mut self, tag: u8) -> Result<(), Malformed> {
         let done = match (tag, self.front().map(|(_, due)| due)) {
-            (b'D' | b'd' | b'c' | b'G' | b'H' | b'W', Some(Await::Execute(_) | Await::Query)) => {
-                false
-            }
-            (_, Some(Await::Query)) if b"TCI".contains(&tag) => false,
-            (b'V', Some(Await::Function)) | (b't', Some(Await::DescribeStatement(_))) => false,
+            (b'D' | b'd' | b'c' | b'G' | b'H' | b'W', Some(Await::Execute(_) | Await::Query))
+            | (b'T' | b'C' | b'I', Some(Await::Query))
+            | (b'V', Some(Await::Function))
+            | (b't', Some(Await::DescribeStatement(_))) => false,
             (b'1', Some(Await::Parse(_)))
             | (b'2', Some(Await::Bind))
             | (b'3', Some(Await::Close(_)))

@@ -4,9 +4,9 @@ use bytes::BytesMut;
 
 use super::script::{Await, CopyBegins, Part};
 use super::unit::End;
-use super::{Copy, Flight, Kind, Machine, Phase, State};
+use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced};
 use crate::backend;
-use crate::event::{Event, TxStatus};
+use crate::event::{Event, Gap, TxStatus};
 use crate::frame::{Frame, Malformed, Piece};
 
 impl Machine {
@@ -27,23 +27,33 @@ impl Machine {
     }
 
     /// The server has closed the connection: nothing can be held any longer.
+    ///
+    /// Work whose COMMIT has not been answered is shown as far as PostgreSQL shows it before it commits.
     pub fn server_ended(&mut self) {
-        match std::mem::replace(&mut self.state, State::Rest) {
-            State::Flying(mut flight) | State::GapOpen(mut flight) => {
-                self.show(&flight.reply.take())
+        let held = match std::mem::replace(&mut self.state, State::Rest) {
+            State::Flying(mut flight) | State::GapOpen(mut flight) if flight.gap == Gap::Open => {
+                flight.reply.take_uncommitted()
             }
-            State::Done(mut reply) => self.show(&reply.take()),
-            State::Waiting(_) => self.emit(Event::Withdrawn {
-                session: self.session.id,
-            }),
-            State::Rest => {}
+            State::Flying(mut flight) | State::GapOpen(mut flight) => flight.reply.take(),
+            State::Done(mut reply) => reply.take(),
+            State::Waiting(unit) => {
+                self.state = State::Waiting(unit);
+                BytesMut::new()
+            }
+            State::Rest => BytesMut::new(),
+        };
+        if matches!(self.phase, Phase::Startup | Phase::Ready) {
+            self.show(&held);
         }
         let reason = match (&self.phase, self.last_words.take()) {
             (Phase::Leaving(reason) | Phase::Closed(reason), _) => reason.clone(),
-            (_, Some(words)) => format!("the server ended the session: {words}"),
+            (_, Some((message, words))) => {
+                self.show(&message);
+                format!("the server ended the session: {words}")
+            }
             (_, None) => "the server closed the connection".to_owned(),
         };
-        self.phase = Phase::Closed(reason);
+        self.tell_closed(reason);
     }
 
     pub(super) fn show(&mut self, bytes: &[u8]) {
@@ -53,21 +63,21 @@ impl Machine {
     }
 
     fn server_frame(&mut self, frame: &Frame) -> Result<(), Malformed> {
-        if frame.tag == b'E' {
-            let error = backend::error(frame)?;
-            if error.is_fatal() {
-                self.last_words = Some(format!(
-                    "{} {}: {}",
-                    error.severity, error.code, error.message
-                ));
-            }
-        }
         if self.phase == Phase::Startup {
             return self.startup_frame(frame);
         }
-        if matches!(frame.tag, b'A' | b'N' | b'S') || self.last_words.is_some() {
+        if matches!(frame.tag, b'A' | b'N' | b'S') {
             self.asynchronous(frame);
             return Ok(());
+        }
+        if frame.tag == b'E' {
+            let error = backend::error(frame)?;
+            if error.is_fatal() {
+                // The end of the stream follows and shows it.
+                let words = format!("{} {}: {}", error.severity, error.code, error.message);
+                self.last_words = Some((frame.bytes.clone(), words));
+                return Ok(());
+            }
         }
         match std::mem::replace(&mut self.state, State::Rest) {
             State::Flying(mut flight) => {
@@ -97,12 +107,12 @@ impl Machine {
             b'K' => {
                 let (pid, key) = backend::key(frame)?;
                 self.pid = pid;
-                self.shared.remember(pid, key, self.session.clone());
+                self.shared
+                    .remember(pid, key, self.session.clone(), self.upstream.clone());
             }
             b'Z' => {
                 self.phase = Phase::Ready;
-                self.opened = true;
-                let startup = std::mem::take(&mut self.startup);
+                let startup = self.startup.take().unwrap_or_default();
                 self.emit(Event::Opened {
                     session: self.session.clone(),
                     tag: self.tag,
@@ -126,7 +136,7 @@ impl Machine {
                 ) if frame.tag == b'N' => {}
                 Some(Part::Commit) if frame.tag == b'N' => flight.reply.hold_before_complete(frame),
                 Some(_) if flight.kind == Kind::Batch && !flight.again => {
-                    flight.reply.hold(frame, false)
+                    flight.reply.hold(frame, false);
                 }
                 _ => self.show(&frame.bytes),
             },
@@ -158,7 +168,7 @@ impl Machine {
                     }
                 }
                 if flight.script.is_empty() {
-                    self.skipping = true;
+                    self.unsynced = Unsynced::Failed;
                 }
             }
             b'G' => {
@@ -189,14 +199,17 @@ impl Machine {
         }
         if flight.kind == Kind::Pass {
             self.show(&frame.bytes);
-        } else if frame.tag == b'Z' && flight.gap {
+        } else if frame.tag == b'Z' && flight.gap == Gap::Open {
             // The gap's end brings another one, with the status that the client is to see; unless the batch has ended
             // the transaction by itself.
             if backend::ready(frame)? == TxStatus::Idle {
-                flight.gap = false;
+                flight.gap = Gap::Closed;
                 flight.reply.hold(frame, false);
             }
-        } else if flight.gap && frame.tag == b'E' && self.refuses_a_block(flight, frame, due)? {
+        } else if flight.gap == Gap::Open
+            && frame.tag == b'E'
+            && self.refuses_a_block(flight, frame, due)?
+        {
             flight.again = true;
         } else {
             let simple = flight.unit.end == End::Query && matches!(due, Await::Query);
@@ -205,7 +218,7 @@ impl Machine {
                 self.show(&bytes);
             }
         }
-        if frame.tag == b'Z' && !flight.had_gap {
+        if frame.tag == b'Z' && flight.gap == Gap::None {
             self.ready(backend::ready(frame)?);
         }
         Ok(())
@@ -214,8 +227,7 @@ impl Machine {
     /// A ReadyForQuery for the client.
     pub(super) fn ready(&mut self, status: TxStatus) {
         self.status = status;
-        self.implicit = false;
-        self.skipping = false;
+        self.unsynced = Unsynced::Nothing;
         if status == TxStatus::Idle && self.queue.is_empty() && self.partial.bytes.is_empty() {
             self.names.transaction_over();
         }
