@@ -52,25 +52,28 @@ pub(crate) fn draw(actors: &[String], moments: &[Moment], style: Style) -> Strin
                 notes,
                 matters,
             } => {
-                let (ink, most) = if *matters {
-                    (Ink::Plain, LINES)
-                } else {
-                    (Ink::Faint, 1)
-                };
                 let number = style.paint(Ink::Faint, &format!("{number:>NUMBER$}"));
                 let mut first = format!("{number}  {}  ", name(actor));
-                let statement = wrap(text, room, most).into_iter().map(|line| (ink, line));
-                let notes = notes.iter().flat_map(|(ink, note)| {
-                    wrap(note, room, 2)
-                        .into_iter()
-                        .map(move |line| (*ink, line))
-                });
-                for (ink, line) in statement.chain(notes) {
+                for (ink, line) in lines(text, notes, *matters, room) {
                     push(&format!("{first}{}", style.paint(ink, &line)));
                     first = " ".repeat(indent);
                 }
             }
         }
+    }
+    out
+}
+
+fn lines(text: &str, notes: &[(Ink, String)], matters: bool, room: usize) -> Vec<(Ink, String)> {
+    let (ink, most) = if matters {
+        (Ink::Plain, LINES)
+    } else {
+        (Ink::Faint, 1)
+    };
+    let mut out: Vec<(Ink, String)> = Vec::new();
+    out.extend(wrap(text, room, most).into_iter().map(|line| (ink, line)));
+    for (ink, note) in notes {
+        out.extend(wrap(note, room, 2).into_iter().map(|line| (*ink, line)));
     }
     out
 }

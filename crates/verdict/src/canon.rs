@@ -111,28 +111,7 @@ impl Outcome {
         };
         let mut groups = BTreeMap::new();
         let mut requests = BTreeMap::new();
-        for (name, table) in &record.tables {
-            // A table that nobody named is as it was: so is one that is named but unchanged.
-            if rules
-                .start
-                .get(name)
-                .is_some_and(|start| same_bag(start, table))
-            {
-                continue;
-            }
-            let masked: Vec<bool> = table
-                .columns
-                .iter()
-                .map(|c| rules.masks_column(name, c))
-                .collect();
-            let rows = reader.rows(
-                &format!("table {name}"),
-                &table.columns,
-                &table.rows,
-                &masked,
-            );
-            groups.insert(Group::Table(name.clone()), rows);
-        }
+        reader.tables(record, rules, &mut groups);
         for (n, replies) in record.replies.iter().enumerate() {
             let actor = Actor(n as u16);
             if absent.contains(&actor) {
@@ -145,13 +124,7 @@ impl Outcome {
                 groups.insert(group, reader.reply(&flat));
             }
         }
-        let families: Vec<i64> = {
-            let mut all: Vec<(usize, i64)> =
-                reader.fresh.iter().map(|((f, _), n)| (*n, *f)).collect();
-            all.sort_unstable();
-            all.into_iter().map(|(_, family)| family).collect()
-        };
-        iso::rename(&mut groups, &families);
+        iso::rename(&mut groups, &reader.families());
         let form = groups
             .iter()
             .map(|(group, rows)| {
@@ -177,6 +150,38 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The family of each fresh value, by its number.
+    fn families(&self) -> Vec<i64> {
+        let mut all: Vec<(usize, i64)> = self.fresh.iter().map(|((f, _), n)| (*n, *f)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, family)| family).collect()
+    }
+
+    fn tables(&mut self, record: &Record, rules: &Rules, groups: &mut BTreeMap<Group, Vec<Row>>) {
+        for (name, table) in &record.tables {
+            // A table that nobody named is as it was: so is one that is named but unchanged.
+            if rules
+                .start
+                .get(name)
+                .is_some_and(|start| same_bag(start, table))
+            {
+                continue;
+            }
+            let masked: Vec<bool> = table
+                .columns
+                .iter()
+                .map(|c| rules.masks_column(name, c))
+                .collect();
+            let rows = self.rows(
+                &format!("table {name}"),
+                &table.columns,
+                &table.rows,
+                &masked,
+            );
+            groups.insert(Group::Table(name.clone()), rows);
+        }
+    }
+
     fn rows(
         &mut self,
         prefix: &str,

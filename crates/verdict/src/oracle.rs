@@ -350,17 +350,18 @@ fn finding(
         .collect();
     let cycle = graph::cycle(&graph::edges(record), &tables).unwrap_or_default();
     let retryable = errors.iter().find(|e| e.is_retryable());
-    let only_told = !errors.is_empty() && tables.is_empty() && broken.is_empty();
-    let (anomaly, kind) = match (retryable, cycle.is_empty()) {
-        (Some(error), _) => (None, aborted(error)),
-        (None, _) if only_told => (None, Kind::UnhandledError),
-        (None, false) => anomaly::name(record, &cycle),
-        (None, true) if !errors.is_empty() => (None, Kind::UnhandledError),
-        (None, true) if !broken.is_empty() => (None, Kind::Invariant),
+    // Nothing is wrong but what somebody was told.
+    let told = tables.is_empty() && broken.is_empty();
+    let (anomaly, kind) = match retryable {
+        Some(error) if told || cycle.is_empty() => (None, aborted(error)),
+        None if told && !errors.is_empty() => (None, Kind::UnhandledError),
+        _ if !cycle.is_empty() => anomaly::name(record, &cycle),
+        _ if !errors.is_empty() => (None, Kind::UnhandledError),
+        _ if !broken.is_empty() => (None, Kind::Invariant),
         _ => (None, Kind::Other),
     };
     let mut why = Vec::new();
-    if retryable.is_none() {
+    if retryable.is_none() || !told {
         why.extend(explain::cycle(record, &cycle));
     }
     why.extend(explain::errors(record, errors));
@@ -368,14 +369,6 @@ fn finding(
     if why.is_empty() {
         why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
     }
-    let mut checks = Vec::new();
-    if serial {
-        checks.push("serial".to_owned());
-    }
-    if !errors.is_empty() {
-        checks.push("errors".to_owned());
-    }
-    checks.extend(broken.iter().map(|i| i.name.clone()));
     let mut matters = explain::matters(record, &cycle, errors);
     matters.extend(
         broken
@@ -386,13 +379,25 @@ fn finding(
     Finding {
         kind,
         anomaly,
-        checks,
+        checks: checks(serial, errors, broken),
         cycle,
         matters,
         why,
         differs,
         nearest,
     }
+}
+
+fn checks(serial: bool, errors: &[Reached], broken: &[&Invariant]) -> Vec<String> {
+    let mut checks = Vec::new();
+    if serial {
+        checks.push("serial".to_owned());
+    }
+    if !errors.is_empty() {
+        checks.push("errors".to_owned());
+    }
+    checks.extend(broken.iter().map(|i| i.name.clone()));
+    checks
 }
 
 /// Each broken invariant where it was first seen broken.

@@ -114,7 +114,14 @@ pub fn value(step: &Step) -> Option<String> {
                 .collect();
             cut(&cells.join(" "), LONGEST)
         }
-        rows => format!("{} rows", rows.len()),
+        // The record keeps the first rows only; the server's tag knows how many there were.
+        rows => {
+            let count = step
+                .tags
+                .iter()
+                .find_map(|tag| tag.strip_prefix("SELECT ")?.parse().ok());
+            format!("{} rows", count.unwrap_or(rows.len()))
+        }
     })
 }
 

@@ -320,3 +320,70 @@ fn half_old_half_new_is_read_skew() {
     But amy also read 6 with `select n from t where id=2` (step 5), which already had ben's write: half old, half new.
     "#);
 }
+
+/// Both doctors' shifts over HTTP, at SERIALIZABLE: the database refuses the second, and the service answers 500.
+fn refused() -> Record {
+    let mut record = races::write_skew();
+    let last = record.steps.last_mut().unwrap();
+    last.error = Some(deadheat_lab::record::SqlError {
+        code: "40001".to_owned(),
+        message: "could not serialize access".to_owned(),
+    });
+    record.tables.get_mut("doctors").unwrap().rows[1][1] = Some("t".to_owned());
+    record.invariants.clear();
+    let told = Story::of(&["amy", "ben"])
+        .told(0, "POST /leave", 200, "{}")
+        .told(1, "POST /leave", 500, "oops");
+    record.replies = told.done().replies;
+    record
+}
+
+fn shifts_over_http(order: &[Actor]) -> Record {
+    let mut record = races::shifts_serially(order[0].0);
+    record.invariants.clear();
+    let mut told = Story::of(&["amy", "ben"]);
+    for actor in order {
+        told = told.told(usize::from(actor.0), "POST /leave", 200, "{}");
+    }
+    record.replies = told.done().replies;
+    record
+}
+
+#[test]
+fn a_refused_transaction_that_the_user_sees_as_500_is_found() {
+    let mut oracle = Oracle::new(Rules::default());
+    for order in BOTH {
+        oracle.add_serial(order.to_vec(), shifts_over_http(&order));
+    }
+    let finding = race(oracle.judge(&refused()));
+    assert_eq!(
+        (finding.kind, finding.anomaly),
+        (Kind::SerializationFailure, None)
+    );
+    assert_eq!(finding.checks, ["errors"]);
+}
+
+#[test]
+fn a_refused_transaction_is_fine_where_40001_is_allowed() {
+    for allowed in ["40001", "500", "5xx"] {
+        let mut oracle = Oracle::new(Rules {
+            allow: [allowed.to_owned()].into(),
+            ..Rules::default()
+        });
+        for order in BOTH {
+            oracle.add_serial(order.to_vec(), shifts_over_http(&order));
+        }
+        oracle.add_serial(vec![Actor(0)], shifts_over_http(&[Actor(0)]));
+        assert!(
+            matches!(oracle.judge(&refused()), Judgement::Clean),
+            "{allowed}"
+        );
+        let mut wrong = refused();
+        wrong.tables.get_mut("doctors").unwrap().rows[1][1] = Some("f".to_owned());
+        assert_eq!(
+            race(oracle.judge(&wrong)).checks,
+            ["serial"],
+            "what the refused one wrote must not be there"
+        );
+    }
+}
