@@ -50,7 +50,8 @@ pub enum Event {
         session: u32,
     },
     /// The session is over. When the client left, the server has already ended its side (a transaction left open is
-    /// rolled back by now). The last event of a session; none comes for one that never got as far as `Opened`.
+    /// rolled back by now). When it comes between a release
+    /// and its `Ran`, there is no `Ran`. The last event of a session; none comes for one that never got as far as `Opened`.
     Closed {
         /// [`Session::id`].
         session: u32,

@@ -19,7 +19,7 @@ const STREAM_ABOVE: usize = 256 * 1024;
 
 /// A stream that breaks the protocol; its connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// A tag that this side never sends.
     #[error("message of unknown type 0x{0:02x}")]
     Tag(u8),

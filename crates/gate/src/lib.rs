@@ -4,9 +4,9 @@
 //! with a commit gap, with a probe behind it) and when its reply is delivered. Between the two, every byte is what a
 //! direct connection would have carried.
 //!
-//! - [`frame`](self) cuts streams into messages; `frontend`, `backend` and `startup` read and write the typed ones.
-//! - `session` is one client with its server connection; `cancel` routes cancel requests between them.
-//! - [`plain()`] is a gate without a lab.
+//! Start reading at `session`, whose first lines draw the way of a batch. It is pure: bytes and commands in, bytes and
+//! events out; `session::drive` alone does I/O. `frame` cuts streams into messages, `frontend`, `backend` and `startup`
+//! read and write the typed ones, `cancel` routes cancel requests, and [`plain()`] is a gate without a lab.
 
 mod backend;
 mod cancel;
@@ -33,7 +33,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
-pub use self::frame::Malformed;
 pub use self::plain::plain;
 pub use self::session::Session;
 pub use self::stream::Upstream;

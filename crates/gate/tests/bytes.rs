@@ -2,100 +2,9 @@
 
 mod common;
 
-use std::net::SocketAddr;
-
-use common::{
-    Lab, Message, Policy, Server, Wire, bind, close, describe, execute, flush, message, parse,
-    query, run, sync,
-};
-
-/// What a client does.
-#[derive(Clone)]
-enum Do {
-    Send(Vec<u8>),
-    /// Read up to this many ReadyForQuery.
-    Ready(usize),
-    /// Read up to a message of this type.
-    Until(u8),
-    /// Read this many messages.
-    Read(usize),
-}
-use Do::{Read, Ready, Send, Until};
-
-const SETUP: &str = "
-    create table t (id int primary key, v text);
-    create table child (id int primary key, t int references t deferrable initially deferred);
-    create table many (id int);
-    create function shout(what text) returns text language plpgsql as
-        $$ begin raise notice 'shout %', what; return upper(what); end $$;
-    create function late() returns trigger language plpgsql as
-        $$ begin raise notice 'late %', new.id; return null; end $$;
-    create table noisy (id int);
-    create constraint trigger late after insert on noisy deferrable initially deferred
-        for each row execute function late();
-    create procedure commits() language plpgsql as $$ begin insert into many values (1); commit; end $$;
-";
-const CLEAN: &str = "truncate t, child, many, noisy; insert into t values (1, 'one'), (2, 'two')";
-
-async fn play(addr: SocketAddr, database: &str, script: &[Do]) -> Vec<Message> {
-    common::in_time(steps(addr, database, script)).await
-}
-
-async fn steps(addr: SocketAddr, database: &str, script: &[Do]) -> Vec<Message> {
-    let mut wire = Wire::tcp(addr, database).await;
-    let mut seen = Vec::new();
-    for step in script {
-        match step {
-            Send(bytes) => wire.send(bytes).await,
-            Ready(count) => {
-                for _ in 0..*count {
-                    seen.extend(wire.until(b'Z').await);
-                }
-            }
-            Until(tag) => seen.extend(wire.until(*tag).await),
-            Read(count) => {
-                for _ in 0..*count {
-                    seen.extend(wire.next().await);
-                }
-            }
-        }
-    }
-    seen
-}
-
-/// Plays a script directly, and through the gate both ways.
-async fn same(script: &[Do]) -> Vec<Message> {
-    let server = Server::shared();
-    let database = server.database().await;
-    let mut direct = Wire::tcp(server.addr(), &database).await;
-    direct.run(SETUP).await;
-    direct.run(CLEAN).await;
-    let expected = play(server.addr(), &database, script).await;
-    assert!(!expected.is_empty(), "the script reads something");
-    for policy in [Policy::Bare, Policy::Gap] {
-        let lab = Lab::open(server.unix(), policy).await;
-        direct.run(CLEAN).await;
-        let seen = play(lab.gate.addr(), &database, script).await;
-        assert_eq!(expected, seen, "{policy:?}");
-    }
-    expected
-}
-
-async fn simple(texts: &[&str]) -> Vec<Message> {
-    let script: Vec<Do> = texts
-        .iter()
-        .flat_map(|sql| [Send(query(sql)), Ready(1)])
-        .collect();
-    same(&script).await
-}
-
-async fn sent(batches: &[Vec<Vec<u8>>]) -> Vec<Message> {
-    let script: Vec<Do> = batches
-        .iter()
-        .flat_map(|batch| [Send(batch.concat()), Ready(1)])
-        .collect();
-    same(&script).await
-}
+use common::script::Do::{Read, Ready, Send, Until};
+use common::script::{same, sent, simple};
+use common::{Message, bind, close, describe, execute, flush, message, parse, query, run, sync};
 
 #[tokio::test]
 async fn simple_queries() {
@@ -415,94 +324,6 @@ async fn a_query_behind_messages_without_sync() {
     .await;
 }
 
-fn data(text: &str) -> Vec<u8> {
-    message(b'd', text.as_bytes())
-}
-
-fn done() -> Vec<u8> {
-    message(b'c', &[])
-}
-
-#[tokio::test]
-async fn copy_with_simple_queries() {
-    same(&[
-        Send(query("copy t from stdin")),
-        Until(b'G'),
-        Send(
-            [
-                data("40\tforty\n"),
-                data("41\tfor"),
-                data("ty-one\n"),
-                done(),
-            ]
-            .concat(),
-        ),
-        Ready(1),
-        Send(query("copy t to stdout")),
-        Ready(1),
-        Send(query("copy t from stdin")),
-        Until(b'G'),
-        Send([data("50\tfifty\n"), message(b'f', b"changed my mind\0")].concat()),
-        Ready(1),
-        Send(query("copy t from stdin")),
-        Until(b'G'),
-        Send([data("not a number\tx\n"), data("60\tsixty\n"), done()].concat()),
-        Ready(1),
-        Send(query("select 1; copy t from stdin; select 2")),
-        Until(b'G'),
-        Send([data("70\tseventy\n"), flush(), sync(), done()].concat()),
-        Ready(1),
-        Send(
-            [
-                query("copy t from stdin"),
-                data("80\teighty\n"),
-                done(),
-                query("select count(*) from t"),
-            ]
-            .concat(),
-        ),
-        Ready(2),
-        Send(query("copy nowhere from stdin")),
-        Ready(1),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn copy_with_the_extended_protocol() {
-    let copy = [
-        parse("", "copy t from stdin"),
-        bind("", "", &[]),
-        describe(b'P', ""),
-        execute("", 0),
-    ]
-    .concat();
-    same(&[
-        // As libpq does: a Sync that the server ignores, and another one.
-        Send([copy.clone(), sync()].concat()),
-        Until(b'G'),
-        Send([data("40\tforty\n"), done(), sync()].concat()),
-        Ready(1),
-        Send([copy.clone(), flush()].concat()),
-        Until(b'G'),
-        Send([data("41\tforty-one\n"), done(), sync()].concat()),
-        Ready(1),
-        Send([copy.clone(), sync()].concat()),
-        Until(b'G'),
-        Send([data("x\n"), done(), sync()].concat()),
-        Ready(1),
-        Send([copy.clone(), data("42\tforty-two\n"), done(), sync()].concat()),
-        Ready(1),
-        Send([copy, sync()].concat()),
-        Until(b'G'),
-        Send([message(b'f', b"no\0"), sync()].concat()),
-        Ready(1),
-        Send([run("copy t to stdout", &[]), sync()].concat()),
-        Ready(1),
-    ])
-    .await;
-}
-
 #[tokio::test]
 async fn notifications_and_notices() {
     simple(&[
@@ -557,55 +378,10 @@ async fn function_calls() {
 }
 
 #[tokio::test]
-async fn large_replies_stream() {
-    let seen = simple(&[
-        "select repeat('x', 1000) from generate_series(1, 20000)",
-        "select repeat('x', 20000000)",
-        "insert into many select g from generate_series(1, 10) g; select repeat('y', 30000) from generate_series(1, 700)",
-    ])
-    .await;
-    assert_eq!(
-        seen.iter().filter(|message| message.tag == b'D').count(),
-        20_701
-    );
-    let text = "z".repeat(3_000_000);
-    sent(&[vec![
-        run("select length($1::text), $1::text", &[Some(&text)]),
-        sync(),
-    ]])
-    .await;
-}
-
-#[tokio::test]
-async fn large_copies_stream() {
-    let line = format!("{}\n", "9".repeat(9));
-    let lines = line.repeat(100_000);
-    let huge = format!("{}\n", "1\n".repeat(400_000).trim_end());
-    same(&[
-        Send(query("copy many from stdin")),
-        Until(b'G'),
-        Send([data(&lines), data(&huge), done()].concat()),
-        Ready(1),
-        Send(query("copy many to stdout")),
-        Ready(1),
-    ])
-    .await;
-}
-
-#[tokio::test]
 async fn fatal_errors_end_the_session() {
     let seen = simple(&["select pg_terminate_backend(pg_backend_pid())", "select 1"]).await;
     assert_eq!(
         seen.last().and_then(Message::code).as_deref(),
         Some("57P01")
     );
-}
-
-#[tokio::test]
-async fn a_batch_too_long_to_wait_for_its_sync_is_cut() {
-    let text = "w".repeat(500_000);
-    let one = [bind("", "", &[Some(&text)]), execute("", 0)].concat();
-    let all = [parse("", "select length($1::text)"), one.repeat(40), sync()].concat();
-    let seen = same(&[Send(all), Ready(1)]).await;
-    assert_eq!(common::tags(&seen), format!("1{}Z", "2DC".repeat(40)));
 }

@@ -90,6 +90,9 @@ impl Session {
     }
 
     /// Lets the held batch go to the server.
+    ///
+    /// Time passes for the server while a batch is held: `idle_in_transaction_session_timeout` runs in an open transaction
+    /// (an open gap is one too), and a client's own timeout may come as a cancel ([`Event::Withdrawn`]).
     pub fn release(&self, how: Release) {
         self.send(Command::Release(how));
     }

@@ -5,7 +5,9 @@
     reason = "every test file uses a part of it"
 )]
 
+pub mod hand;
 pub mod lab;
+pub mod script;
 pub mod server;
 pub mod wire;
 
