@@ -317,6 +317,10 @@ impl Machine {
         (print, Some(reply))
     }
 
+    pub fn cell(&self, cell: usize) -> i64 {
+        self.cells[cell]
+    }
+
     /// What everybody was told and what is left, for telling outcomes apart.
     pub fn outcome(&self) -> u64 {
         let mut hash = DefaultHasher::new();
