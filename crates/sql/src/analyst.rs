@@ -1,6 +1,6 @@
 //! Knows the catalogue and remembers what it has parsed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
@@ -48,11 +48,9 @@ impl Analyst {
         let found = with_tree(sql, |root| statements(schema, root));
         let statements = found
             .unwrap_or_else(|| vec![One::beyond(Kind::Other, "the statement is not understood")]);
-        let changed: BTreeSet<_> = statements
-            .iter()
-            .flat_map(|one| one.changed.iter().cloned())
-            .collect();
-        self.changed.0.extend(changed);
+        for (family, column) in statements.iter().flat_map(|one| &one.changed) {
+            self.changed.insert(*family, column.clone());
+        }
         let parsed = Arc::new(Parsed::new(sql, statements));
         if self.cache.len() >= REMEMBERED {
             self.cache.clear();

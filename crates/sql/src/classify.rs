@@ -43,7 +43,7 @@ fn statement(schema: &Schema, node: &SyntaxNode) -> One {
         }
         K::ROLLBACK_TO_SAVEPOINT => One::of(Kind::RollbackTo),
         K::SET_TRANSACTION => set_transaction(node),
-        K::SET => set(node),
+        K::SET => set(schema, node),
         K::RESET | K::DISCARD => reset(node),
         K::SET_CONSTRAINTS => One::of(Kind::Constraints),
         K::SAVEPOINT_CREATE
@@ -143,7 +143,7 @@ fn set_transaction(node: &SyntaxNode) -> One {
     }
 }
 
-fn set(node: &SyntaxNode) -> One {
+fn set(schema: &Schema, node: &SyntaxNode) -> One {
     let Some(config) = child(node, K::SET_CONFIG) else {
         // SET SCHEMA is SET search_path.
         let named = child(node, K::SET_SCHEMA_VALUE).is_some();
@@ -155,9 +155,24 @@ fn set(node: &SyntaxNode) -> One {
     let parameter = child(&config, K::CONFIG_PARAMETER_REF)
         .map(|node| path(&node).join("."))
         .unwrap_or_default();
+    let values: Vec<_> = config
+        .children()
+        .filter(|node| node.kind() != K::CONFIG_PARAMETER_REF)
+        .flat_map(|node| all_tokens(&node))
+        .filter(|token| !matches!(token.kind(), K::COMMA | K::EQ | K::TO_KW))
+        .map(|token| string(token.text()).unwrap_or_else(|| name(token.text())))
+        .collect();
     let scope = match parameter.as_str() {
         "transaction_isolation" => Scope::Transaction,
         "default_transaction_isolation" => Scope::Session,
+        "search_path"
+            if values
+                .iter()
+                .filter(|name| *name != "$user")
+                .eq(&schema.catalog.search_path) =>
+        {
+            return One::of(Kind::Session);
+        }
         _ => {
             return One {
                 strange: estranges(&parameter),
@@ -165,21 +180,11 @@ fn set(node: &SyntaxNode) -> One {
             };
         }
     };
-    let values = config
-        .children()
-        .filter(|node| node.kind() != K::CONFIG_PARAMETER_REF);
-    let text = values
-        .flat_map(|node| all_tokens(&node))
-        .last()
-        .map(|token| token.text().to_owned())
-        .unwrap_or_default();
-    if text.eq_ignore_ascii_case("default") {
-        return One::of(Kind::Reset);
+    match values.as_slice() {
+        [value] if value == "default" => One::of(Kind::Reset),
+        [value] => One::of(Kind::Level(scope, Isolation::read(value))),
+        _ => One::of(Kind::Level(scope, None)),
     }
-    One::of(Kind::Level(
-        scope,
-        Isolation::read(&string(&text).unwrap_or(text)),
-    ))
 }
 
 /// Settings after which statements mean something else than the catalogue says.

@@ -162,10 +162,13 @@ impl Footprint {
     pub fn accesses(&self) -> Vec<(String, Option<String>, bool)> {
         let mut found = Vec::new();
         for table in self.parts.tables.values() {
-            let mut written = table.changes.clone();
-            written.add(&table.publishes);
-            written.add(&table.locks[Strength::NoKeyUpdate as usize]);
+            // Rows that were there are named by their locks; what is left are new ones.
+            let mut written = table.locks[Strength::NoKeyUpdate as usize].clone();
             written.add(&table.locks[Strength::Update as usize]);
+            if written.is_none() {
+                written.add(&table.changes);
+                written.add(&table.publishes);
+            }
             let mut read = table.sees.clone();
             read.add(&table.locks[Strength::KeyShare as usize]);
             read.add(&table.locks[Strength::Share as usize]);

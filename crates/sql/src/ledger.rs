@@ -239,7 +239,8 @@ impl Ledger {
         self.written.schema |= one.schema;
         self.written.everything |= one.schema || matches!(one.doubt, Doubt::Beyond(_));
         match &one.kind {
-            Kind::Begin(level) => state.level = level.or(state.level),
+            // The default is looked at when the transaction begins (a chained one keeps its level).
+            Kind::Begin(set) => state.level = set.or(state.level).or(Some(level)),
             Kind::Level(Scope::Transaction, level) => state.set(*level, false),
             Kind::Level(Scope::Session, level) => state.set(*level, true),
             Kind::Reset => (state.default, state.unclear) = (None, false),

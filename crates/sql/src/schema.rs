@@ -256,15 +256,19 @@ fn members_names(catalog: &Catalog, family: &[u32]) -> Vec<Arc<str>> {
     (0..family.len()).map(name).collect()
 }
 
-/// Column names that any statement seen so far changes: rows cannot be told apart by them when they are locked.
+/// Columns that any statement seen so far changes, by family: rows cannot be told apart by them when they are locked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Changed(pub(crate) BTreeSet<(u32, Column)>);
+pub(crate) struct Changed(BTreeMap<u32, BTreeSet<Column>>);
 
 impl Changed {
+    pub(crate) fn insert(&mut self, family: u32, column: Column) {
+        self.0.entry(family).or_default().insert(column);
+    }
+
     pub(crate) fn contains(&self, family: u32, column: &str) -> bool {
         self.0
-            .iter()
-            .any(|(of, name)| *of == family && **name == *column)
+            .get(&family)
+            .is_some_and(|columns| columns.contains(column))
     }
 }
 

@@ -153,6 +153,9 @@ impl<'a> Scope<'a> {
                 (None, Some(column)) => self.constant(column, &left),
                 (None, None) => self.row(&left, &right),
             }
+        } else if conjunct.kind() == SyntaxKind::BIN_EXPR && has_token(conjunct, SyntaxKind::OR_KW)
+        {
+            self.alternatives(conjunct);
         } else if conjunct.kind() == SyntaxKind::BIN_EXPR
             && own_tokens(conjunct)
                 .iter()
@@ -178,6 +181,35 @@ impl<'a> Scope<'a> {
         };
         if term != Term::Unknown {
             self.constants.push((at, column, term));
+        }
+    }
+
+    /// `a = 1 or a = 2`
+    fn alternatives(&mut self, disjunct: &SyntaxNode) {
+        let (mut column, mut terms, mut open) = (None, Vec::new(), vec![disjunct.clone()]);
+        while let Some(side) = open.pop() {
+            if side.kind() == SyntaxKind::BIN_EXPR && has_token(&side, SyntaxKind::OR_KW) {
+                open.extend(side.children().map(|side| bare(&side)));
+                continue;
+            }
+            let Some((left, right)) = equality(&side) else {
+                return;
+            };
+            let (Some(found), None) = (self.column(&left), self.column(&right)) else {
+                return;
+            };
+            let Some(table) = self.sources[found.0].table else {
+                return;
+            };
+            terms.push(term(&right, self.schema.class(table, &found.1)));
+            if column.get_or_insert_with(|| found.clone()) != &found
+                || terms.contains(&Term::Unknown)
+            {
+                return;
+            }
+        }
+        if let Some((at, column)) = column {
+            self.constants.push((at, column, Term::OneOf(terms)));
         }
     }
 

@@ -66,7 +66,8 @@ impl Value {
         match class {
             Class::Integer => text.trim().parse().ok().map(Self::Integer),
             // `\x` is how a binary value of unknown type is shown: it may be any text.
-            Class::Text if text.starts_with("\\x") => None,
+            // Trailing blanks can be cut when a value is stored.
+            Class::Text if text.starts_with("\\x") || text.ends_with(' ') => None,
             Class::Text => Some(Self::Text(text.into())),
             Class::Uuid => uuid(text).map(|text| Self::Text(text.into())),
             Class::Boolean => match text.trim().to_ascii_lowercase().as_str() {

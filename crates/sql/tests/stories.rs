@@ -451,3 +451,64 @@ fn table_locks_exclude_by_mode() {
         &lab.gap(3, "update games set seats = 1 where id = 6", &[])
     ));
 }
+
+#[test]
+fn setting_the_search_path_to_what_it_is_changes_nothing() {
+    let mut lab = Lab::default();
+    lab.run(1, "set search_path to \"$user\", public", &[]);
+    let read = lab.run(1, "select * from games", &[]);
+    assert!(!conflict(
+        &read,
+        &lab.alone("update accounts set balance = 0 where id = 1")
+    ));
+}
+
+#[test]
+fn the_isolation_level_is_followed_wherever_it_is_set() {
+    use deadheat_sql::Isolation::{ReadCommitted, RepeatableRead, Serializable};
+    let mut lab = Lab::default();
+    lab.run(
+        1,
+        "set session characteristics as transaction isolation level serializable",
+        &[],
+    );
+    assert_eq!(lab.ledger.isolation(&lab.analyst, 1), Serializable);
+    lab.run(1, "begin", &[]);
+    lab.run(
+        1,
+        "set default_transaction_isolation = 'read committed'",
+        &[],
+    );
+    assert_eq!(
+        lab.ledger.isolation(&lab.analyst, 1),
+        Serializable,
+        "this one has begun"
+    );
+    lab.run(1, "rollback", &[]);
+    assert_eq!(lab.ledger.isolation(&lab.analyst, 1), ReadCommitted);
+    lab.run(
+        1,
+        "set default_transaction_isolation to \"repeatable read\"",
+        &[],
+    );
+    assert_eq!(lab.ledger.isolation(&lab.analyst, 1), RepeatableRead);
+    lab.run(1, "reset all", &[]);
+    assert_eq!(lab.ledger.isolation(&lab.analyst, 1), ReadCommitted);
+    lab.run(1, "begin isolation level repeatable read", &[]);
+    lab.run(1, "commit and chain", &[]);
+    assert_eq!(lab.ledger.isolation(&lab.analyst, 1), RepeatableRead);
+}
+
+#[test]
+fn accesses_are_told_in_words() {
+    let mut lab = Lab::default();
+    let update = lab.gap(1, "update games set status = 'done' where id = 1", &[]);
+    let row = |write| ("games".to_owned(), Some("id=1".to_owned()), write);
+    assert_eq!(update.accesses(), [row(false), row(true)]);
+    let scan = lab.gap(2, "select count(*) from games", &[]);
+    assert_eq!(scan.accesses(), [("games".to_owned(), None, false)]);
+    assert_eq!(
+        lab.ledger.commit(1).why(&scan).unwrap(),
+        "one reads games, which the other commits"
+    );
+}

@@ -6,7 +6,7 @@ use deadheat_sql::catalog::{
     Action, Column, ForeignKey, Function, Generated, Table, TableKind, Trigger, UniqueKey, View,
     Volatility,
 };
-use deadheat_sql::{Analyst, Bound, Catalog, Facts, Footprint, Ledger};
+use deadheat_sql::{Analyst, Bound, Catalog, Facts, Footprint, Ledger, TxEnd};
 
 pub fn column(name: &str, data_type: &str) -> Column {
     Column {
@@ -278,7 +278,12 @@ impl Lab {
     ) -> Footprint {
         let bound = self.bound(sql, params);
         let open_before = self.open.contains(&session);
-        let open_after = (open_before || bound.0.begins()) && bound.0.ends().is_none();
+        let ends = match bound.0.ends() {
+            Some(TxEnd::Commit { chain } | TxEnd::Rollback { chain }) => !chain,
+            Some(TxEnd::Prepare) => true,
+            None => false,
+        };
+        let open_after = (open_before || bound.0.begins()) && !ends;
         let facts = edit(Facts {
             open_before,
             open_after,
