@@ -3,12 +3,14 @@
 //!
 //! `cargo run --release -p deadheat-gate --example latency -- HOST:PORT [USER [DATABASE]]`
 
-use std::collections::BTreeMap;
+#[path = "common/let_go.rs"]
+mod let_go;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use deadheat_gate::{Event, Gap, Gate, Release, Session, Upstream, plain};
+use deadheat_gate::{Gate, Upstream, plain};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_postgres::{Client, Config, NoTls};
@@ -54,7 +56,7 @@ async fn measure(server: SocketAddr, user: &str, database: &str) -> Result<()> {
     for (name, gap) in [("lab", false), ("lab, with gap", true)] {
         let (events, receiver) = mpsc::unbounded_channel();
         let gate = Gate::open(Upstream::Tcp(server), 0, events).await?;
-        tokio::spawn(let_go(receiver, gap));
+        tokio::spawn(let_go::let_go(receiver, gap));
         report(name, &connect(gate.addr()).await?).await?;
     }
     Ok(())
@@ -90,27 +92,4 @@ async fn median(client: &Client, sql: &str) -> Result<Duration> {
     }
     times.sort_unstable();
     Ok(times[ROUNDS / 2])
-}
-
-/// A lab that holds nothing back.
-async fn let_go(mut events: mpsc::UnboundedReceiver<Event>, gap: bool) {
-    let mut sessions: BTreeMap<u32, Session> = BTreeMap::new();
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Opened { session, .. } => {
-                sessions.insert(session.id(), session);
-            }
-            Event::Arrived { session, .. } => {
-                sessions[&session].release(Release { gap, probe: None });
-            }
-            Event::Ran { session, reply } if reply.gap == Gap::Open => {
-                sessions[&session].commit_gap();
-            }
-            Event::Ran { session, .. } => sessions[&session].deliver(),
-            Event::Closed { session, .. } => {
-                sessions.remove(&session);
-            }
-            Event::Withdrawn { .. } | Event::Reset { .. } => {}
-        }
-    }
 }
