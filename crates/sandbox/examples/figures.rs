@@ -26,7 +26,7 @@ const RUN: &str = "
     delete from lines where id = 9";
 
 /// A service of three processes with five threads each, all asleep.
-const THREADS: &str = "python3 -c '
+const THREADS: &str = "exec python3 -c '
 import os, threading, time
 for _ in range(2):
     if os.fork() == 0: break
@@ -90,7 +90,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     print("schema stamp", &mut stamps);
 
     let service = Spawn::new(THREADS, ".").start()?;
+    let give_up = Instant::now() + Duration::from_secs(20);
     while !(service.look().asleep && service.look().processes == 3) {
+        if Instant::now() > give_up {
+            return Err(format!(
+                "the service did not come to rest: {:?} {}",
+                service.look(),
+                service.tail(5)
+            )
+            .into());
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut looks = Vec::new();

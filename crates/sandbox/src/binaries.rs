@@ -1,6 +1,6 @@
 //! PostgreSQL's server programs on this machine: the newest ones found.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::fs;
@@ -55,7 +55,7 @@ pub struct Place {
 
 /// Searches all places, in order.
 pub(crate) fn search() -> Vec<Place> {
-    let mut seen: BTreeMap<PathBuf, ()> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     places()
         .into_iter()
         .map(|(place, folders)| {
@@ -68,7 +68,7 @@ pub(crate) fn search() -> Vec<Place> {
                 let Some(folder) = home_of(&folder) else {
                     continue;
                 };
-                if seen.insert(folder.clone(), ()).is_some() {
+                if !seen.insert(folder.clone()) {
                     continue;
                 }
                 match inspect(&folder) {

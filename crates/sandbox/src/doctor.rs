@@ -109,7 +109,7 @@ impl fmt::Display for Findings {
         match &self.cache {
             Cache::Ready(folder) => writeln!(f, "cache    {}", folder.display())?,
             Cache::Empty(folder) => {
-                writeln!(f, "cache    {} (made by the first start)", folder.display())?
+                writeln!(f, "cache    {} (made by the first start)", folder.display())?;
             }
             Cache::NoProgram => {}
         }

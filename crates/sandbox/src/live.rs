@@ -25,9 +25,23 @@ pub(crate) fn register(one: &Arc<impl Ends + 'static>) {
     live.push(weak);
 }
 
+/// Held while everything is being ended.
+static ENDING: Mutex<()> = Mutex::new(());
+
+/// Waits until an [`end_all`] on another thread is through. For destructors: `main` must not return, and end
+/// the process with it, in the middle of that.
+pub(crate) fn let_end() {
+    drop(ENDING.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
 /// Ends every process, server and scratch database of this process, the latest first. Blocks until they are
 /// gone. For signal handlers and `exit`; ordinary ends are done by dropping.
 pub fn end_all() {
+    let _ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    end_each();
+}
+
+fn end_each() {
     loop {
         // Taken one by one and outside the lock: ending may take a while, and must not wait for itself.
         let last = LIVE.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -69,7 +83,9 @@ pub fn end_on_signals() -> Result<(), Error> {
                 _ = hangup.recv() => SignalKind::hangup(),
             }
         });
-        end_all();
+        // Held to the last: other threads wait in their destructors, and the status is that of the signal.
+        let _ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        end_each();
         std::process::exit(128 + number.as_raw_value());
     };
     std::thread::Builder::new()

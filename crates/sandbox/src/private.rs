@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::initdb::{self, SUPERUSER};
 use crate::live::{self, Ends};
 use crate::proc;
-use crate::run::{RUN_VARIABLE, Run};
+use crate::run::{RUN_VARIABLE, Run, remove};
 use crate::spawner;
 use crate::user;
 
@@ -84,7 +84,7 @@ const TAKEN: [&str; 4] = [
 ];
 
 /// How long a start may take. A cold machine reading its programs from a slow disk needs some seconds.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How often a port is tried that someone else took between our choice and the server's.
 const PORT_TRIES: usize = 5;
 /// How long an ordered end may take before the kernel ends it.
@@ -363,12 +363,4 @@ pub(crate) fn end_workers(data: &Path) -> usize {
         found.iter().all(|&pid| !proc::working_in_one(pid, data))
     });
     found.len()
-}
-
-/// Removes a folder; tried again, since a process that is being ended may still write to it.
-pub(crate) fn remove(folder: &Path) -> bool {
-    proc::wait_until(END_LIMIT, || match fs::remove_dir_all(folder) {
-        Ok(()) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    })
 }

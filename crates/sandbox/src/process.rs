@@ -218,14 +218,19 @@ impl Process {
 
     /// The last lines of its output (of standard output and standard error, where these are two files).
     pub fn tail(&self, lines: usize) -> String {
-        let mut text = tail(&self.stdout, lines);
+        let text = tail(&self.stdout, lines);
         if self.stderr != self.stdout {
-            text = [text, tail(&self.stderr, lines)]
-                .join("\n")
-                .trim_matches('\n')
-                .to_owned();
+            let both = [text, tail(&self.stderr, lines)].join("\n");
+            return both.trim_matches('\n').to_owned();
         }
         text
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.leash.end();
+        live::let_end();
     }
 }
 

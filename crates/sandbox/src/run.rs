@@ -10,8 +10,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::error::Error;
+use crate::live::{self, Ends};
+use crate::proc;
 use crate::user;
 
 /// Environment variable that children carry: the run's folder.
@@ -24,6 +27,9 @@ const LOCK: &str = "lock";
 
 /// A Unix socket's path has at most 107 bytes, of which the folders below the base need some 45.
 const LONGEST_BASE: usize = 60;
+
+/// How long something may still write to a folder that is being removed.
+const REMOVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The live run of this process. Its folder goes when the last holder does.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ impl Run {
             return Ok(run);
         }
         let run = Arc::new(Self::start(&base()?, "run-")?);
+        // Registered before anything in it, and so ended after all of it.
+        live::register(&run);
         *current = Arc::downgrade(&run);
         Ok(run)
     }
@@ -79,12 +87,26 @@ impl Run {
     }
 }
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
-            tracing::warn!(dir = %self.dir.display(), %error, "the run's folder could not be removed");
+impl Ends for Run {
+    fn end(&self) {
+        if !remove(&self.dir) {
+            tracing::warn!(dir = %self.dir.display(), "the run's folder could not be removed");
         }
     }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Removes a folder; tried again, since a process that is being ended may still write to it.
+pub(crate) fn remove(folder: &Path) -> bool {
+    proc::wait_until(REMOVE_LIMIT, || match fs::remove_dir_all(folder) {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    })
 }
 
 /// A dead run's folder, locked by us so that no one else takes it.

@@ -11,7 +11,7 @@ use crate::admin::{Target, literal, quoted};
 use crate::database::Database;
 use crate::error::Error;
 use crate::initdb::SUPERUSER;
-use crate::live::Ends;
+use crate::live::{self, Ends};
 use crate::named::{self, Named};
 use crate::private::{Private, PrivateOptions};
 use crate::sweep;
@@ -197,6 +197,7 @@ impl Drop for Server {
             Kind::Private(private) => private.end(),
             Kind::Named(named) => named.end(),
         }
+        live::let_end();
     }
 }
 

@@ -47,8 +47,6 @@ pub(crate) struct Kept {
     /// Whether it has triggers of the user.
     pub(crate) triggers: bool,
     pub(crate) rows: u64,
-    /// The columns of the primary key, as SQL writes them.
-    pub(crate) key: Vec<String>,
 }
 
 impl Database {
@@ -99,10 +97,10 @@ async fn take(client: &Client) -> Result<Snapshot, Error> {
     let hollow = hollow(client).await?;
     client.batch_execute("COMMIT").await.map_err(doing())?;
     // The planner has to know how many rows it will put back.
-    let analyze: String = tables
-        .keys()
-        .map(|oid| format!("ANALYZE {SCHEMA}.t{oid};"))
-        .collect();
+    let mut analyze = String::new();
+    for oid in tables.keys() {
+        let _ = write!(analyze, "ANALYZE {SCHEMA}.t{oid};");
+    }
     client.batch_execute(&analyze).await.map_err(doing())?;
     Ok(Snapshot {
         tables,
@@ -153,9 +151,6 @@ const KEPT: &str = "SELECT c.oid, \
       WHERE ev_class = c.oid AND ev_enabled IN ('A', 'R') ORDER BY 1), \
     EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = c.oid), \
     EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal), \
-    ARRAY(SELECT quote_ident(a.attname) FROM pg_index i \
-      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) \
-      WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY a.attnum), \
     ARRAY(SELECT tgenabled::text FROM pg_trigger \
       WHERE tgrelid = c.oid AND NOT tgisinternal AND tgenabled IN ('A', 'R') ORDER BY format('TRIGGER %I', tgname)), \
     ARRAY(SELECT ev_enabled::text FROM pg_rewrite \
@@ -173,7 +168,7 @@ async fn kept_tables(client: &Client) -> Result<BTreeMap<u32, Kept>, Error> {
     for row in rows {
         let name: String = row.get(1);
         let loud: Vec<String> = [row.get::<_, Vec<String>>(3), row.get(4)].concat();
-        let how: Vec<String> = [row.get::<_, Vec<String>>(8), row.get(9)].concat();
+        let how: Vec<String> = [row.get::<_, Vec<String>>(7), row.get(8)].concat();
         let (mut silence, mut speak) = (String::new(), String::new());
         for (one, when) in loud.iter().zip(how) {
             let when = if when == "A" { "ALWAYS" } else { "REPLICA" };
@@ -187,7 +182,6 @@ async fn kept_tables(client: &Client) -> Result<BTreeMap<u32, Kept>, Error> {
             referenced: row.get(5),
             triggers: row.get(6),
             rows: 0,
-            key: row.get(7),
             name,
         };
         tables.insert(row.get(0), kept);

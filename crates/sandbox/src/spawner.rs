@@ -24,12 +24,11 @@ pub(crate) fn spawn(mut command: Command, farewell: Signal) -> io::Result<Child>
     die_with_us(&mut command, farewell);
     let (answer, started) = channel();
     let gone = || io::Error::other("the thread that starts processes has ended");
-    let jobs = match JOBS.get() {
-        Some(jobs) => jobs,
-        None => {
-            let first = start_thread()?;
-            JOBS.get_or_init(|| Mutex::new(first))
-        }
+    let jobs = if let Some(jobs) = JOBS.get() {
+        jobs
+    } else {
+        let first = start_thread()?;
+        JOBS.get_or_init(|| Mutex::new(first))
     };
     jobs.lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -66,9 +66,9 @@ impl Words {
     }
 
     fn makes_a_function(&self) -> bool {
-        let what = match self.first.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["create", "or", "replace", what, ..] | ["create", what, ..] => what,
-            _ => return false,
+        let first: Vec<&str> = self.first.iter().map(String::as_str).collect();
+        let (["create", "or", "replace", what, ..] | ["create", what, ..]) = first[..] else {
+            return false;
         };
         what == "function" || what == "procedure"
     }

@@ -56,7 +56,7 @@ pub fn sweep() -> Report {
     for parent in base.into_iter().chain([initdb::cache()]) {
         for dead in run::dead_runs(&parent) {
             report.processes += end_processes(&dead);
-            if private::remove(&dead.dir) {
+            if run::remove(&dead.dir) {
                 report.folders.push(dead.dir);
             } else {
                 report.stuck.push(dead.dir);
