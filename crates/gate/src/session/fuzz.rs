@@ -30,8 +30,8 @@ fn machine() -> (Machine, mpsc::UnboundedReceiver<Event>) {
 enum Move {
     Client(Vec<u8>),
     Server(Vec<u8>),
-    /// The server answers what is due, in one of the ways it may.
-    Answer(u8),
+    /// The server answers what is due, message after message, each in one of the ways it may.
+    Answer(Vec<u8>),
     Release(bool),
     CommitGap,
     Deliver,
@@ -55,9 +55,11 @@ fn play(moves: &[Move]) -> Result<(), Malformed> {
                 server.extend_from_slice(bytes);
                 machine.server_bytes(&mut server)?;
             }
-            Move::Answer(choice) => {
-                server.extend_from_slice(&answer(&mut machine, *choice));
-                machine.server_bytes(&mut server)?;
+            Move::Answer(choices) => {
+                for choice in choices {
+                    server.extend_from_slice(&answer(&mut machine, *choice));
+                    machine.server_bytes(&mut server)?;
+                }
             }
             Move::Release(gap) => machine.command(Command::Release(Release {
                 gap: *gap,
@@ -120,7 +122,10 @@ fn one_of(ways: &[&str], choice: u8) -> Vec<u8> {
         't' => (b't', &b"\0\0"[..]),
         'G' => (b'G', &b"\0\0\0"[..]),
         'N' => (b'N', &b"SNOTICE\0C00000\0Mhm\0\0"[..]),
-        'Z' => (b'Z', [&b"I"[..], b"T", b"E"][usize::from(choice) % 3]),
+        'Z' => (
+            b'Z',
+            [&b"I"[..], b"T", b"I", b"E", b"I"][usize::from(choice) % 5],
+        ),
         tag => (tag as u8, &b""[..]),
     };
     let mut out = BytesMut::new();
@@ -195,13 +200,17 @@ fn real() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 1..40)
+}
+
 fn moves(bytes: impl Strategy<Value = Vec<u8>> + Clone) -> impl Strategy<Value = Vec<Move>> {
     let step = prop_oneof![
         6 => bytes.clone().prop_map(Move::Client),
         8 => bytes.prop_map(Move::Server),
         4 => any::<bool>().prop_map(Move::Release),
         2 => Just(Move::CommitGap),
-        20 => any::<u8>().prop_map(Move::Answer),
+        6 => answers().prop_map(Move::Answer),
         3 => Just(Move::Deliver),
         1 => Just(Move::Refuse),
         1 => Just(Move::Reset),
@@ -257,13 +266,13 @@ proptest! {
     #[test]
     fn two_sides_that_keep_to_the_protocol_are_never_refused(moves in prop::collection::vec(prop_oneof![
         4 => proper_client().prop_map(Move::Client),
-        40 => any::<u8>().prop_map(Move::Answer),
-        4 => any::<bool>().prop_map(Move::Release),
-        3 => Just(Move::CommitGap),
-        4 => Just(Move::Deliver),
+        8 => answers().prop_map(Move::Answer),
+        6 => any::<bool>().prop_map(Move::Release),
+         4 => Just(Move::CommitGap),
+         6 => Just(Move::Deliver),
         1 => Just(Move::Refuse),
         1 => Just(Move::Reset),
-    ], 0..200)) {
+    ], 0..150)) {
         prop_assert_eq!(play(&moves), Ok(()));
     }
 }
