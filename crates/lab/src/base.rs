@@ -33,6 +33,8 @@ pub(crate) struct Base {
     /// Its name in the scenario; empty for the only one.
     pub label: String,
     pub database: Database,
+    /// Whether the server is a private one: its processes may be signalled.
+    pub ours: bool,
     pub analyst: Analyst,
     pub ledger: Ledger,
     pub probe: Option<Arc<str>>,
@@ -45,11 +47,12 @@ pub(crate) struct Base {
 
 impl Base {
     /// Takes over a database; what every run starts from may still be missing in it.
-    pub fn new(label: &str, database: Database) -> Self {
+    pub fn new(label: &str, ours: bool, database: Database) -> Self {
         let analyst = Analyst::new(Catalog::default());
         Self {
             label: label.to_owned(),
             database,
+            ours,
             analyst,
             ledger: Ledger::new(),
             probe: None,
@@ -71,11 +74,11 @@ impl Base {
     }
 
     /// Drops the database; returns its label.
-    pub async fn retire(self) -> String {
+    pub async fn retire(self) -> (String, bool) {
         if let Err(error) = self.database.drop().await {
             tracing::warn!(%error, "a scratch database could not be dropped");
         }
-        self.label
+        (self.label, self.ours)
     }
 
     /// The database's name on the server.

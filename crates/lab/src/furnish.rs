@@ -34,7 +34,7 @@ impl Lab {
         for ground in &blueprint.grounds {
             let label = if single { "" } else { &ground.name };
             let database = ground.fork().await?;
-            self.stage.bases.push(Base::new(label, database));
+            self.stage.bases.push(Base::new(label, ground.plan.server.is_none(), database));
         }
         let services = self.open_services().await?;
         self.cast_actors(&services).await?;

@@ -256,7 +256,8 @@ impl Lab {
                 labels.push(base.retire().await);
             }
             for (ground, label) in Arc::clone(&self.blueprint).grounds.iter().zip(labels) {
-                let mut base = Base::new(&label, ground.fork().await?);
+                let (label, ours) = label;
+                let mut base = Base::new(&label, ours, ground.fork().await?);
                 base.take_as_start().await?;
                 self.stage.bases.push(base);
             }
@@ -279,12 +280,13 @@ pub fn first_difference(one: &Record, other: &Record) -> Option<Difference> {
     (0..steps).find_map(|step| {
         let (one, other) = (one.steps.get(step), other.steps.get(step));
         let same = matches!((one, other), (Some(one), Some(other))
-            if one.actor == other.actor && one.fingerprint == other.fingerprint && one.kind == other.kind);
-        (!same).then(|| Difference::at(record, step, shown(one), shown(other)))
+            if one.identity() == other.identity());
+        (!same).then(|| Difference::at(record, step, shown(record, one), shown(record, other)))
     })
 }
 
-fn shown(step: Option<&Step>) -> String {
+/// A step in words: what it did, what was answered, who waited and who went on.
+fn shown(record: &Record, step: Option<&Step>) -> String {
     let Some(step) = step else {
         return "(the run was over)".to_owned();
     };
@@ -293,12 +295,25 @@ fn shown(step: Option<&Step>) -> String {
         .iter()
         .map(Statement::in_one_line)
         .collect();
-    if statements.is_empty() {
-        match step.kind {
-            StepKind::GapCommit => "(commit of the statement before)".to_owned(),
-            _ => "(no statement)".to_owned(),
-        }
-    } else {
-        statements.join("; ")
+    let mut text = match step.kind {
+        StepKind::GapCommit => "(commit of the statement before)".to_owned(),
+        _ if statements.is_empty() => "(no statement)".to_owned(),
+        _ => statements.join("; "),
+    };
+    let names = |actors: &[Actor]| {
+        let names = actors.iter().map(|one| record.actors[usize::from(one.0)].as_str());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    if let Some(error) = &step.error {
+        text.push_str(&format!(" → {} {}", error.code, error.message));
+    } else if !step.tags.is_empty() {
+        text.push_str(&format!(" → {}", step.tags.join(", ")));
     }
+    if !step.blocked_by.is_empty() {
+        text.push_str(&format!(", waits for {}", names(&step.blocked_by)));
+    }
+    if !step.wakes.is_empty() {
+        text.push_str(&format!(", then {} goes on", names(&step.wakes)));
+    }
+    text
 }

@@ -13,6 +13,7 @@ mod cast;
 mod conn;
 mod driver;
 mod error;
+mod frozen;
 mod furnish;
 mod http;
 mod lab;

@@ -94,6 +94,17 @@ pub struct Statement {
     pub params: Vec<Option<String>>,
 }
 
+impl Step {
+    /// What must be the same when the step is replayed: who, what, and how it went.
+    pub fn identity(&self) -> impl PartialEq + '_ {
+        (
+            (self.actor, self.kind, self.fingerprint),
+            (&self.tags, self.error.as_ref().map(|error| &error.code)),
+            (&self.blocked_by, &self.wakes),
+        )
+    }
+}
+
 impl Statement {
     /// Text and parameters in one line.
     pub fn in_one_line(&self) -> String {

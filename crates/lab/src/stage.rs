@@ -18,6 +18,7 @@ use crate::cast::Cast;
 use crate::conn::{Conn, Phase, Work};
 use crate::driver::Said;
 use crate::error::Trouble;
+use crate::frozen::Frozen;
 use crate::http::Browser;
 use crate::learned::Learned;
 use crate::note::Notes;
@@ -62,6 +63,8 @@ pub(crate) struct Stage {
     pub loose: Footprint,
     /// Cookies and saved values at the start of every run, by name.
     pub browsers: BTreeMap<String, Browser>,
+    /// Server processes that wait and are stopped meanwhile.
+    pub frozen: Frozen,
     /// Sessions of the SQL actors.
     pub clients: BTreeMap<Actor, Arc<Client>>,
 }
@@ -88,6 +91,7 @@ impl Stage {
             loose: Footprint::nothing(),
             browsers: BTreeMap::new(),
             clients: BTreeMap::new(),
+            frozen: Frozen::default(),
         }
     }
 
@@ -99,6 +103,7 @@ impl Stage {
 
     /// Forgets all sessions: their gates are closed.
     pub fn forget_sessions(&mut self) {
+        self.frozen.thaw_all();
         while self.heard().is_some() {}
         self.conns.clear();
         self.throughs.clear();
@@ -348,6 +353,7 @@ impl Stage {
     pub fn closed(&mut self, session: u32, reason: &str) {
         tracing::debug!(session, reason, "session closed");
         if let Some(conn) = self.conns.remove(&session) {
+            self.frozen.thaw(conn.pid);
             let freed = self.bases[conn.database].ledger.close(session);
             self.loose.merge(&freed);
         }
@@ -401,6 +407,22 @@ impl Stage {
             .map_or_else(Footprint::everything, |conn| {
                 self.bases[conn.database].ledger.woken(session)
             })
+    }
+
+    /// Keeps a session that waits from going on by itself, where its server is ours.
+    pub fn freeze(&mut self, session: u32) {
+        if let Some(conn) = self.conns.get(&session)
+            && self.bases[conn.database].ours
+        {
+            self.frozen.freeze(conn.pid);
+        }
+    }
+
+    /// Lets a session go on.
+    pub fn thaw(&mut self, session: u32) {
+        if let Some(conn) = self.conns.get(&session) {
+            self.frozen.thaw(conn.pid);
+        }
     }
 
     /// Which of these sessions wait for locks, and for which other sessions.
@@ -476,6 +498,7 @@ impl Stage {
 
     /// Leaves no transaction open and no session changed behind a run.
     pub async fn tidy(&mut self, finished: bool) -> Result<(), Trouble> {
+        self.frozen.thaw_all();
         let mut resetting = Vec::new();
         for (id, conn) in &mut self.conns {
             conn.number = 0;

@@ -143,6 +143,7 @@ impl Run<'_> {
         let waits_for = self.owners(&blockers);
         self.steps[step].blocked_by.clone_from(&waits_for);
         self.seat_mut(actor).place = Place::Blocked { step, session };
+        self.stage.freeze(session);
         let turn = Turn {
             footprint,
             wakes: Vec::new(),

@@ -66,53 +66,55 @@ impl Run<'_> {
         }
     }
 
-    /// The blocked actors whose statement has now been answered.
+    /// The blocked actors whose statement has now been answered. Those whose lock was granted go on in the server one
+    /// after the other, in the order in which they began to wait.
     pub async fn freed(&mut self) -> Result<Vec<(Actor, u32)>, Trouble> {
-        let blocked: Vec<(Actor, u32)> = self
+        let mut blocked: Vec<(usize, Actor, u32)> = self
             .actors()
             .filter_map(|actor| match self.seat(actor).place {
-                Place::Blocked { session, .. } => Some((actor, session)),
+                Place::Blocked { step, session } => Some((step, actor, session)),
                 _ => None,
             })
             .collect();
-        if blocked.is_empty() {
-            return Ok(blocked);
+        blocked.sort_unstable();
+        let mut freed = Vec::new();
+        for (_, actor, session) in blocked {
+            if self.goes_on(actor, session).await? {
+                freed.push((actor, session));
+            }
         }
+        Ok(freed)
+    }
+
+    /// Whether the statement of `actor` that waited on `session` has been answered; if its lock was granted, it is
+    /// given the time to answer, or to come to wait for another.
+    async fn goes_on(&mut self, actor: Actor, session: u32) -> Result<bool, Trouble> {
         let started = Instant::now();
         loop {
             self.hear()?;
-            let open: Vec<u32> = blocked
-                .iter()
-                .map(|(_, session)| *session)
-                .filter(|session| !self.answered(*session))
-                .collect();
-            let still_waiting: BTreeSet<u32> = if open.is_empty() {
-                BTreeSet::new()
-            } else {
-                let blockers = self.stage.blockers(&open).await?;
-                blockers.into_iter().map(|(session, _)| session).collect()
-            };
-            // One whose lock was granted will answer, or come to wait for another.
-            if open
-                .iter()
-                .all(|session| still_waiting.contains(session))
-            {
-                break;
+            if self.answered(session) {
+                return Ok(true);
             }
+            let waits = !self.stage.blockers(&[session]).await?.is_empty();
+            self.hear()?;
+            if self.answered(session) {
+                return Ok(true);
+            }
+            if waits {
+                self.stage.freeze(session);
+                return Ok(false);
+            }
+            self.stage.thaw(session);
             if let Some(signal) = self.stage.next(FIRST_QUESTION).await? {
                 self.handle(signal)?;
             }
             if started.elapsed() > STEP_LIMIT {
                 return Err(Trouble::NeverAnswers {
-                    actor: self.name(blocked[0].0).to_owned(),
+                    actor: self.name(actor).to_owned(),
                     seconds: STEP_LIMIT.as_secs(),
                 });
             }
         }
-        Ok(blocked
-            .into_iter()
-            .filter(|(_, session)| self.answered(*session))
-            .collect())
     }
 
     /// Whether the server has answered the step on `session`, or the session is gone.
