@@ -213,11 +213,14 @@ impl Shared {
         if let Kind::Named(named) = &self.kind {
             named.remember(&name);
         }
-        let statement = format!(
-            "CREATE DATABASE {} TEMPLATE {}",
-            quoted(&name),
-            quoted(template)
-        );
+        let strategy = match &self.kind {
+            // Copying files takes half the time of logging them where nothing is synced to disk, and two
+            // checkpoints, which would be felt on a server that others use. Version 15 brought the choice.
+            Kind::Private(private) if private.binaries.order().0 >= 15 => " STRATEGY file_copy",
+            _ => "",
+        };
+        let (quoted_name, template) = (quoted(&name), quoted(template));
+        let statement = format!("CREATE DATABASE {quoted_name} TEMPLATE {template}{strategy}");
         self.admin
             .batch_execute(&statement)
             .await
