@@ -6,6 +6,7 @@ use squawk_syntax::{SyntaxKind as K, SyntaxNode};
 use crate::catalog::{Generated, TableKind};
 use crate::effect::{Choice, Effect};
 use crate::footprint::Strength;
+use crate::relations::Keys;
 use crate::rows::Column;
 use crate::schema::{Relation, TableId};
 use crate::scope::{Scope, Source};
@@ -218,8 +219,8 @@ impl<'a> Walk<'a> {
             strength,
         });
         let columns: Vec<Column> = set.iter().map(|(column, _)| column.clone()).collect();
-        self.keys(table, rows, Some(&columns));
-        self.keys(table, &new, Some(&columns));
+        self.keys(table, rows, Keys::Held);
+        self.keys(table, &new, Keys::Set(&columns));
         self.parents(table, &new, Some(&columns));
         self.children(table, rows, Some(set));
         self.checked(table);
@@ -232,7 +233,7 @@ impl<'a> Walk<'a> {
             new: None,
             strength: Strength::Update,
         });
-        self.keys(table, rows, None);
+        self.keys(table, rows, Keys::Held);
         self.children(table, rows, None);
         self.fire(table, |trigger| trigger.delete);
     }

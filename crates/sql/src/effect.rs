@@ -35,12 +35,13 @@ pub(crate) enum Effect {
         new: Option<Choice>,
         strength: Strength,
     },
-    /// Puts a key into a unique index, or takes it away.
+    /// Puts a key into a unique index; `held`: changes or deletes the row that has it.
     Key {
         table: TableId,
         index: Arc<str>,
         values: Vec<Term>,
         nulls_equal: bool,
+        held: bool,
     },
     /// Locks a table explicitly.
     LockTable { table: TableId, mode: Mode },
@@ -191,8 +192,10 @@ impl Effect {
                 index,
                 values,
                 nulls_equal,
+                held,
             } => {
                 if let Some(key) = place.key(*table, index, values, *nulls_equal) {
+                    let key = KeyAccess { held: *held, ..key };
                     for parts in [now, &mut pending.commit, &mut pending.rollback] {
                         parts.add_key(key.clone());
                     }
@@ -381,6 +384,7 @@ impl Place<'_> {
             table: self.family(table),
             index: index.clone(),
             values,
+            held: false,
         })
     }
 }

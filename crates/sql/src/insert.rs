@@ -6,6 +6,7 @@ use crate::catalog::Generated;
 use crate::dml::{Settings, is_default};
 use crate::effect::{Choice, Effect};
 use crate::footprint::{SequenceUse, Strength};
+use crate::relations::Keys;
 use crate::rows::Column;
 use crate::schema::TableId;
 use crate::terms::term;
@@ -225,7 +226,7 @@ impl Walk<'_> {
             strength: Strength::Update,
         });
         let all = images.map_or(Choice::All, |images| Choice::Where(images.to_vec()));
-        self.keys(table, &all, None);
+        self.keys(table, &all, Keys::New);
         self.parents(table, &all, None);
         self.checked(table);
     }

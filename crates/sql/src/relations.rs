@@ -11,18 +11,31 @@ use crate::schema::{Schema, TableId};
 use crate::value::{Term, Value};
 use crate::walk::{DEEPEST, Walk};
 
+/// Which keys of rows are meant.
+#[derive(Clone, Copy)]
+pub(crate) enum Keys<'a> {
+    /// Of new rows: all.
+    New,
+    /// Of changed rows: those that a change of these columns puts anew.
+    Set(&'a [Column]),
+    /// Of rows as they were before they are changed or deleted.
+    Held,
+}
+
 impl Walk<'_> {
-    /// Keys that rows like these put into unique indexes or take away; `set`: only those that a change of these columns
-    /// touches.
-    pub(crate) fn keys(&mut self, table: TableId, rows: &Choice, set: Option<&[Column]>) {
+    /// Keys of rows like these.
+    pub(crate) fn keys(&mut self, table: TableId, rows: &Choice, keys: Keys<'_>) {
         let schema = self.schema;
+        let held = matches!(keys, Keys::Held);
         for member in schema.members(table) {
             let known = schema.table(*member);
             for key in &known.unique {
-                let named = |column: &String| {
-                    set.is_none_or(|set| set.iter().any(|name| **name == **column))
+                let set = |column: &String| match keys {
+                    Keys::New | Keys::Held => true,
+                    Keys::Set(set) => set.iter().any(|name| **name == **column),
                 };
-                if !(key.expression || key.partial || key.columns.iter().any(named)) {
+                // What an expression or a condition makes of a change is not known.
+                if !(key.expression || key.partial || key.columns.iter().any(set)) {
                     continue;
                 }
                 let mark = if key.expression {
@@ -32,13 +45,14 @@ impl Walk<'_> {
                 };
                 let index: Arc<str> =
                     format!("{}({}){mark}", schema.name(table), key.columns.join(", ")).into();
+                let nulls_equal = key.nulls_not_distinct || key.expression;
                 for values in key_values(&key.columns, rows, key.expression) {
-                    let nulls_equal = key.nulls_not_distinct || key.expression;
                     self.push(Effect::Key {
                         table,
                         index: index.clone(),
                         values,
                         nulls_equal,
+                        held,
                     });
                 }
             }
@@ -49,6 +63,7 @@ impl Walk<'_> {
                     index,
                     values: vec![Term::Unknown],
                     nulls_equal: true,
+                    held: false,
                 });
             }
         }
@@ -195,7 +210,7 @@ fn translated(rows: &Choice, from: &[String], to: &[String], nulls_refer_not: bo
 /// What a change of unknown rows of a table does besides: keys, parents, children (whose own changes are counted).
 pub(crate) fn whole_table(schema: &Schema, table: TableId) -> Vec<Effect> {
     let mut walk = Walk::new(schema);
-    walk.keys(table, &Choice::All, None);
+    walk.keys(table, &Choice::All, Keys::New);
     walk.parents(table, &Choice::All, None);
     for (child, at) in schema.referrers(table) {
         let deferred = schema.table(child).foreign_keys[at].deferrable;

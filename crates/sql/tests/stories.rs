@@ -512,3 +512,27 @@ fn accesses_are_told_in_words() {
         "one reads games, which the other commits"
     );
 }
+
+#[test]
+fn an_insert_waits_for_whoever_changes_the_row_that_has_its_key() {
+    let mut lab = Lab::default();
+    let change = lab.gap(1, "update accounts set balance = 0 where id = 1", &[]);
+    let insert = lab.gap(
+        2,
+        "insert into accounts(id) values (1) on conflict do nothing",
+        &[],
+    );
+    let other = lab.gap(
+        3,
+        "insert into accounts(id) values (2) on conflict do nothing",
+        &[],
+    );
+    assert!(conflict(&change, &insert));
+    assert!(!conflict(&change, &other));
+    assert!(conflict(&lab.ledger.rollback(1), &insert));
+    let another = lab.gap(4, "update accounts set balance = 0 where id = 2", &[]);
+    assert!(
+        !conflict(&change, &another),
+        "whatever their e-mail addresses are"
+    );
+}
