@@ -139,3 +139,62 @@ impl fmt::Display for Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_machine_without_postgresql_hears_where_it_was_sought_and_what_mends_it() {
+        let place = |place: &str| Place {
+            place: place.to_owned(),
+            found: Vec::new(),
+            unusable: Vec::new(),
+        };
+        let old = (
+            PathBuf::from("/usr/pgsql-9.6/bin"),
+            "version 9.6.24 is too old".to_owned(),
+        );
+        let findings = Findings {
+            places: vec![
+                place("PATH"),
+                Place {
+                    unusable: vec![old],
+                    ..place("/usr/pgsql-*/**/bin")
+                },
+            ],
+            used: None,
+            user: user_in_words(),
+            cache: Cache::NoProgram,
+            runs: Ok(PathBuf::from("/tmp/deadheat-0")),
+            remedy: Some("apt-get install postgresql".to_owned()),
+        };
+        let text = Error::NoBinaries(Box::new(findings)).to_string();
+        let at = |part: &str| {
+            text.find(part)
+                .unwrap_or_else(|| panic!("{part} is missing in {text}"))
+        };
+        assert!(at("PATH: nothing") < at("/usr/pgsql-9.6/bin: version 9.6.24 is too old"));
+        assert!(
+            text.ends_with("to mend it: apt-get install postgresql"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_used_is_the_newest_of_what_was_found() {
+        let findings = doctor();
+        let newest = findings
+            .places
+            .iter()
+            .flat_map(|place| &place.found)
+            .map(Binaries::order)
+            .max();
+        assert_eq!(findings.used.as_ref().map(Binaries::order), newest);
+        assert_eq!(
+            findings.remedy.is_some(),
+            findings.used.is_none() || findings.runs.is_err()
+        );
+    }
+}
