@@ -209,26 +209,7 @@ pub(crate) fn body(schema: &Schema, called: &str, function: &Function) -> Called
                 "the function {called} does more than its tables show"
             ));
         }
-        if mentioned.iter().any(|word| word.contains("advisory")) {
-            let any = |transaction| Effect::Advisory {
-                key: Vec::new(),
-                exclusive: true,
-                transaction,
-            };
-            result.effects.extend([any(true), any(false)]);
-        }
-        if mentioned.iter().any(|word| word.contains("notify")) {
-            result.effects.push(Effect::Channel(None));
-        }
-        for (word, how) in [("setval", SequenceUse::Set), ("nextval", SequenceUse::Next)] {
-            if mentioned.contains(word) {
-                result.effects.push(Effect::Sequence {
-                    name: None,
-                    table: None,
-                    how,
-                });
-            }
-        }
+        result.effects.extend(hidden(&mentioned));
         result.configures |=
             mentioned.contains("set_config") || mentioned.contains("transaction_isolation");
         open.extend(
@@ -238,6 +219,32 @@ pub(crate) fn body(schema: &Schema, called: &str, function: &Function) -> Called
         );
     }
     result
+}
+
+/// What a body that mentions these words may do where no table's counter shows it.
+fn hidden(mentioned: &BTreeSet<String>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if mentioned.iter().any(|word| word.contains("advisory")) {
+        let any = |transaction| Effect::Advisory {
+            key: Vec::new(),
+            exclusive: true,
+            transaction,
+        };
+        effects.extend([any(true), any(false)]);
+    }
+    if mentioned.iter().any(|word| word.contains("notify")) {
+        effects.push(Effect::Channel(None));
+    }
+    for (word, how) in [("setval", SequenceUse::Set), ("nextval", SequenceUse::Next)] {
+        if mentioned.contains(word) {
+            effects.push(Effect::Sequence {
+                name: None,
+                table: None,
+                how,
+            });
+        }
+    }
+    effects
 }
 
 /// Words of a body, those inside its strings (dynamic SQL) included.

@@ -202,6 +202,13 @@ impl Effect {
                 }
             }
             Self::LockTable { table, mode } => place.mode(*table, *mode, now, pending),
+            _ => self.apply_beside(place, now, pending),
+        }
+    }
+
+    /// The effects that are not on tables.
+    fn apply_beside(&self, place: &Place<'_>, now: &mut Parts, pending: &mut Pending) {
+        match self {
             Self::Sequence { name, table, how } => {
                 now.sequences.insert((name.clone(), *how));
                 if *how == SequenceUse::Set {
@@ -234,9 +241,12 @@ impl Effect {
                     pending.session.advisory.insert(lock);
                 }
             }
-            Self::FreeAdvisory => {
-                now.advisory.append(&mut pending.session.advisory);
-            }
+            Self::FreeAdvisory => now.advisory.append(&mut pending.session.advisory),
+            Self::Read { .. }
+            | Self::Lock { .. }
+            | Self::Change { .. }
+            | Self::Key { .. }
+            | Self::LockTable { .. } => {}
         }
     }
 }
