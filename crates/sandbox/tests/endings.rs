@@ -291,6 +291,12 @@ async fn a_named_server_keeps_what_is_not_ours_and_loses_what_a_killed_run_left(
         0,
         "the live run dropped its own at its end"
     );
+    let mut next = hold(folder.path(), &["exit", &url]);
+    next.tell();
+    assert!(
+        is_empty(folder.path()),
+        "the next run in that folder swept the killed one's folder and daemons"
+    );
     let kept = named.create().await.expect("a scratch database");
     drop(named);
     assert_eq!(
