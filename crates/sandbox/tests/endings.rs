@@ -273,18 +273,7 @@ async fn a_named_server_keeps_what_is_not_ours_and_loses_what_a_killed_run_left(
         .expect("asks")
         .get(0);
     assert!(left);
-    let mut own = named.create().await.expect("a scratch database");
-    assert_eq!(scratch().await, 2);
-    own.run_sql("setup", "create table t (id int)")
-        .await
-        .expect("runs");
-    own.snapshot().await.expect("a snapshot");
-    let template = own.freeze().await.expect("freezes");
-    let copy = template.fork().await.expect("forks");
-    assert_eq!(scratch().await, 3);
-    drop(copy);
-    assert_eq!(scratch().await, 2, "dropped at once");
-    drop(template);
+    scratch_databases_come_and_go(&named, &scratch).await;
     alive.tell();
     assert_eq!(
         scratch().await,
@@ -382,4 +371,19 @@ async fn a_user_who_is_no_superuser_gets_what_can_be_had() {
         .await
         .expect_err("foreign keys cannot be suspended");
     assert!(matches!(refused, Error::CopyInstead(_)), "{refused}");
+}
+
+async fn scratch_databases_come_and_go(named: &Server, scratch: &impl AsyncFn() -> i64) {
+    let mut own = named.create().await.expect("a scratch database");
+    assert_eq!(scratch().await, 2);
+    own.run_sql("setup", "create table t (id int)")
+        .await
+        .expect("runs");
+    own.snapshot().await.expect("a snapshot");
+    let template = own.freeze().await.expect("freezes");
+    let copy = template.fork().await.expect("forks");
+    assert_eq!(scratch().await, 3);
+    drop(copy);
+    assert_eq!(scratch().await, 2, "dropped at once");
+    drop(template);
 }
