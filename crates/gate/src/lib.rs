@@ -9,6 +9,7 @@
 //! read and write the typed ones, `cancel` routes cancel requests, and [`plain()`] is a gate without a lab.
 
 mod backend;
+mod busy;
 mod cancel;
 mod event;
 mod frame;
@@ -22,7 +23,7 @@ mod stream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub use self::plain::plain;
 pub use self::session::Session;
 pub use self::stream::Upstream;
 
+use self::busy::Busy;
 use self::session::Machine;
 use self::startup::First;
 use self::stream::Stream;
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     keys: Mutex<BTreeMap<CancelKey, (Session, Upstream)>>,
     /// Texts that refused to run inside a transaction block.
     bare: Mutex<BTreeSet<Arc<str>>>,
+    /// Sessions of which the server is at work.
+    pub busy: Arc<AtomicUsize>,
     /// Listener and connections; emptied when the gate is dropped.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -100,6 +104,13 @@ impl Gate {
         near
     }
 
+    /// Whether the server is at work for any of the clients: one is being connected or is leaving, or a batch is under
+    /// way, those included that are never reported because they execute nothing. As long as it is, a client that
+    /// sleeps may be about to wake up.
+    pub fn busy(&self) -> bool {
+        self.shared.busy.load(Ordering::Relaxed) > 0
+    }
+
     /// Where new sessions go from now on.
     pub fn set_upstream(&self, upstream: Upstream) {
         *lock(&self.shared.upstream) = upstream;
@@ -120,6 +131,7 @@ impl Shared {
             upstream: Mutex::new(upstream),
             keys: Mutex::default(),
             bare: Mutex::default(),
+            busy: Arc::default(),
             tasks: Mutex::default(),
         }
     }
@@ -198,13 +210,14 @@ async fn session(
     input: BytesMut,
 ) {
     static NEXT: AtomicU32 = AtomicU32::new(1);
+    let busy = Busy::new(Arc::clone(&shared.busy));
     let upstream = shared.upstream();
     match upstream.connect().await {
         Ok(server) => {
             let (session, commands) = Session::new(NEXT.fetch_add(1, Ordering::Relaxed));
             let mut machine = Machine::new(session, tag, parameters, shared, upstream);
             machine.to_server = packet;
-            session::drive(machine, client, server, input, commands).await;
+            session::drive(machine, client, server, input, commands, busy).await;
         }
         Err(error) => {
             tracing::warn!(%error, ?upstream, "cannot reach the server");

@@ -40,7 +40,7 @@ impl Lab {
         self.cast_actors(&services).await?;
         self.services_at = services;
         self.before(false).await?;
-        self.stage.rest(&self.cast).await?;
+        self.stage.rest(&self.cast, &self.gates).await?;
         for base in &mut self.stage.bases {
             base.take_as_start().await?;
         }

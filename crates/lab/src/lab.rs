@@ -168,7 +168,7 @@ impl Lab {
         let started = Instant::now();
         self.fresh = false;
         let invariants = &self.blueprint.scenario.check.invariants;
-        let played = Run::new(&mut self.stage, &self.cast, invariants, options.serial)
+        let played = Run::new(&mut self.stage, &self.cast, &self.gates, invariants, options.serial)
             .without(&options.absent)
             .play(cursor)
             .await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Batch, Event, Ran, Release, Session, TxStatus};
+use deadheat_gate::{Batch, Event, Gate, Ran, Release, Session, TxStatus};
 use deadheat_sandbox::Look;
 use deadheat_scenario::Invariant as Plan;
 use deadheat_sql::Footprint;
@@ -142,7 +142,7 @@ impl Stage {
     }
 
     /// Waits until no process of the lab moves; a service that never rests is taken as it is.
-    pub async fn rest(&mut self, cast: &Cast) -> Result<(), Trouble> {
+    pub async fn rest(&mut self, cast: &Cast, gates: &[Gate]) -> Result<(), Trouble> {
         let end = Instant::now() + LONGEST_REST;
         let mut last = None;
         while Instant::now() < end && !self.services.is_empty() {
@@ -152,7 +152,8 @@ impl Stage {
                 continue;
             }
             let look = self.look(cast, &[]);
-            if look.iter().all(|look| look.asleep) && last.as_ref() == Some(&look) {
+            let busy = gates.iter().any(Gate::busy);
+            if !busy && look.iter().all(|look| look.asleep) && last.as_ref() == Some(&look) {
                 break;
             }
             last = Some(look);

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::{Command, Machine};
+use crate::busy::Busy;
 use crate::backend::put_error;
 use crate::frame::Malformed;
 use crate::stream::Stream;
@@ -26,6 +27,7 @@ struct Driver {
     client_eof: bool,
     server_shut: bool,
     commands: mpsc::UnboundedReceiver<Command>,
+    busy: Busy,
 }
 
 /// Runs a session to its end. `from_client` is what the client has sent behind its startup packet.
@@ -35,6 +37,7 @@ pub(crate) async fn drive(
     server: Box<dyn Stream>,
     from_client: BytesMut,
     commands: mpsc::UnboundedReceiver<Command>,
+    busy: Busy,
 ) {
     let mut driver = Driver {
         machine,
@@ -45,6 +48,7 @@ pub(crate) async fn drive(
         client_eof: false,
         server_shut: false,
         commands,
+        busy,
     };
     if let Err(error) = driver.machine.client_bytes(&mut driver.from_client) {
         driver.broken("client", &error);
@@ -71,6 +75,7 @@ impl Driver {
                 return Poll::Ready(());
             }
             if !moved {
+                self.busy.set(self.machine.busy());
                 return Poll::Pending;
             }
         }

@@ -350,6 +350,12 @@ impl Machine {
     }
 
     /// Whether the server is to be told that nothing more comes.
+    /// Whether the server is at work for the client, or is letting go of it.
+    pub fn busy(&self) -> bool {
+        matches!(self.state, State::Flying(_))
+            || matches!(self.phase, Phase::Startup | Phase::Leaving(_))
+    }
+
     pub fn leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_))
     }

@@ -29,6 +29,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use deadheat_explore::{Actor, Cursor, End as Ending, Run as Explored};
+use deadheat_gate::Gate;
 use deadheat_scenario::Invariant;
 use deadheat_sql::Footprint;
 
@@ -89,6 +90,7 @@ impl Seat {
 pub(crate) struct Run<'s> {
     pub stage: &'s mut Stage,
     pub cast: &'s Cast,
+    pub gates: &'s [Gate],
     pub seats: Vec<Seat>,
     pub steps: Vec<Step>,
     /// The actor that moves now.
@@ -118,6 +120,7 @@ impl<'s> Run<'s> {
     pub fn new(
         stage: &'s mut Stage,
         cast: &'s Cast,
+        gates: &'s [Gate],
         invariants: &'s [Invariant],
         learning: bool,
     ) -> Self {
@@ -125,6 +128,7 @@ impl<'s> Run<'s> {
         Self {
             stage,
             cast,
+            gates,
             seats,
             steps: Vec::new(),
             current: None,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
+use deadheat_gate::Gate;
 use deadheat_sandbox::Look;
 
 use super::{Place, Run, STEP_LIMIT};
@@ -78,7 +79,7 @@ impl Run<'_> {
             if let Some(signal) = self.stage.next(gap).await? {
                 still.disturb();
                 self.handle(signal)?;
-            } else if watched && still.seen(self.stage.look(self.cast, &self.seats)) >= needed {
+            } else if watched && self.still(&mut still) >= needed {
                 let seat = self.seat(actor);
                 if !seat.parked.is_empty() {
                     return Ok(self.settled(actor, Settled::Parked));
@@ -117,7 +118,7 @@ impl Run<'_> {
             if let Some(signal) = self.stage.next(SHORT_GAP).await? {
                 still.disturb();
                 self.handle(signal)?;
-            } else if still.seen(self.stage.look(self.cast, &self.seats)) >= LOOKS_WHEN_DONE {
+            } else if self.still(&mut still) >= LOOKS_WHEN_DONE {
                 break;
             }
             if started.elapsed() > STEP_LIMIT {
@@ -138,6 +139,15 @@ impl Run<'_> {
             }
         }
         Ok(free)
+    }
+
+    /// Takes a look; how many in a row found that nothing moves, neither a process nor the server for one.
+    fn still(&self, still: &mut Stillness) -> u32 {
+        if self.gates.iter().any(Gate::busy) {
+            still.disturb();
+            return 0;
+        }
+        still.seen(self.stage.look(self.cast, &self.seats))
     }
 
     fn settled(&mut self, actor: Actor, settled: Settled) -> Settled {
