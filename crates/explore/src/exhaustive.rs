@@ -60,7 +60,7 @@ pub struct Config {
 pub struct Exhaustive<F> {
     config: Config,
     tree: Tree<F>,
-    /// Branches still to be run, by preemptions and age.
+    /// Branches still to be run, by rank and age.
     queue: BTreeMap<(u32, u64), Place>,
     /// Branches ever queued.
     queued: u64,
@@ -80,6 +80,17 @@ pub struct Exhaustive<F> {
     lost: Option<String>,
     lost_runs: u64,
     ending: Option<Ending>,
+}
+
+/// Branches of lower rank run first: fewer preemptions, but one before none. A schedule without any is a serial one
+/// (unless an actor has to wait), and there are as many of these as there are orders of the actors: what they do is
+/// what others are judged by, a race they are not.
+fn rank(preemptions: u32) -> u32 {
+    match preemptions {
+        0 => 1,
+        1 => 0,
+        more => more,
+    }
 }
 
 /// Where a run is to begin something new; `None` for the very first.
@@ -134,13 +145,14 @@ impl<F: Footprint> Exhaustive<F> {
         let mut keys: Vec<(u32, u64)> = ready
             .take(ROUND.min(usize::try_from(left).unwrap_or(ROUND)))
             .collect();
-        let Some(&(preemptions, _)) = keys.first() else {
+        let Some(&(rank, _)) = keys.first() else {
             // All that is left waits for branches whose runs were lost.
             self.ending = Some(self.finished());
             return;
         };
-        keys.retain(|key| key.0 == preemptions);
-        self.progress.preemptions = preemptions;
+        keys.retain(|key| key.0 == rank);
+        // Where nothing is left but serial schedules, the number shown is one too many for a moment.
+        self.progress.preemptions = rank.max(1);
         for key in keys {
             if let Some(place) = self.queue.remove(&key) {
                 self.round.push_back((self.index, place));
@@ -240,7 +252,9 @@ impl<F: Footprint> Exhaustive<F> {
             None => seen.reduced(&self.tree),
             Some(_) => seen.conservative(&self.tree, &moved),
         };
-        for (node, actor) in wanted {
+        // The latest reversals first: what went before is then as it should be, and the fifth of five is the one whose
+        // check comes too early.
+        for (node, actor) in wanted.into_iter().rev() {
             self.want(node, actor);
         }
         self.tree.close(node, branch, &seen.path);
@@ -258,7 +272,7 @@ impl<F: Footprint> Exhaustive<F> {
         }
         let branch = self.tree.add(node, actor);
         self.queue
-            .insert((preemptions, self.queued), Some((node, branch)));
+            .insert((rank(preemptions), self.queued), Some((node, branch)));
         self.queued += 1;
     }
 }

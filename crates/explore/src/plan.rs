@@ -56,7 +56,9 @@ impl Seen {
             let initials = self.causality.initials(race);
             if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep)
             {
-                wanted.extend(self.beginning(race, &initials).map(|actor| (node, actor)));
+                let begins = self.beginning(race, &initials);
+                let begins: Vec<Actor> = begins.filter(|&actor| !known(actor)).collect();
+                wanted.extend(begins.into_iter().map(|actor| (node, actor)));
             }
         }
         wanted

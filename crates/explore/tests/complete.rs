@@ -66,3 +66,22 @@ fn no_trace_within_a_bound_is_lost() {
     }
     println!("{traces} traces in {runs} runs");
 }
+
+/// Locks and mailboxes that disable actors without a word: traces may be missed, but no schedule is run twice, so
+/// that the search comes to an end.
+#[test]
+fn wrong_footprints_do_not_keep_a_search_going() {
+    for (generated, _) in programs(2_000) {
+        let machine = generated.machine().secretive();
+        let found = exhaust(
+            &machine,
+            Config {
+                runs: Some(5_000),
+                ..Config::default()
+            },
+        );
+        assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
+        let distinct: std::collections::BTreeSet<_> = found.schedules.values().collect();
+        assert_eq!(distinct.len(), found.schedules.len(), "{generated:?}");
+    }
+}

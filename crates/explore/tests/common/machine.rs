@@ -103,6 +103,8 @@ pub struct Machine {
     mailboxes: Vec<Mailbox>,
     rows: Rows,
     replies: Vec<Vec<i64>>,
+    /// Whether steps keep to themselves what they enable.
+    secretive: bool,
 }
 
 #[derive(Clone, Default)]
@@ -138,7 +140,14 @@ impl Machine {
             mailboxes: vec![Mailbox::default(); 8],
             rows: Rows::new(actors),
             replies: vec![Vec::new(); actors],
+            secretive: false,
         }
+    }
+
+    /// Footprints no longer say who enables whom: they are wrong, as a driver's may be.
+    pub fn secretive(mut self) -> Self {
+        self.secretive = true;
+        self
     }
 
     pub fn with_cells(mut self, value: i64, cells: &[usize]) -> Self {
@@ -204,10 +213,8 @@ impl Machine {
             }
             _ => None,
         };
-        (0..self.actors())
-            .filter(waiting)
-            .filter_map(print)
-            .collect()
+        let told = (0..self.actors()).filter(|_| !self.secretive);
+        told.filter(waiting).filter_map(print).collect()
     }
 
     /// Makes the next step of an enabled actor.
@@ -227,6 +234,15 @@ impl Machine {
                 (effect.print, effect.reply)
             }
             _ => self.plain(a, op),
+        };
+        let print = if self.secretive {
+            Print {
+                takes: 0,
+                gives: 0,
+                ..print
+            }
+        } else {
+            print
         };
         self.replies[a].extend(reply);
         let after = match reply {
