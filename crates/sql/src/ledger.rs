@@ -110,7 +110,8 @@ impl Ledger {
         step
     }
 
-    /// The footprint of an attempt that waits for these sessions: what it would do, and that it waits.
+    /// The footprint of an attempt that waits for these sessions: what it would do, and that it waits. An empty batch is
+    /// the commit of a gap; a COMMIT, too, can wait (for rows that its deferred checks look at).
     pub fn waiting(
         &mut self,
         analyst: &Analyst,
@@ -124,10 +125,16 @@ impl Ledger {
             for one in &parsed.statements {
                 let ran = Facts::default();
                 self.one(analyst, session, one, params, &ran, step.edit());
+                if matches!(one.kind, Kind::End(_)) {
+                    step.merge(&self.commit(session));
+                }
                 if one.doubt != Doubt::None {
                     step.merge(&Footprint::everything());
                 }
             }
+        }
+        if batch.is_empty() {
+            step.merge(&self.commit(session));
         }
         // What it does counts when it has done it; what it may have written counts already.
         self.sessions = before.sessions;

@@ -272,3 +272,18 @@ fn accesses_are_told_in_words() {
         "one reads games, which the other commits"
     );
 }
+
+#[test]
+fn a_commit_that_waits_looks_at_what_it_checks() {
+    let mut lab = Lab::default();
+    lab.run(1, "begin", &[]);
+    lab.run(1, "insert into moves(player) values (7)", &[]);
+    let bound = lab.bound("commit", &[]);
+    let waits = lab.ledger.waiting(&lab.analyst, 1, &[bound], &[2]);
+    let deletes = lab.gap(2, "delete from players where id = 7", &[]);
+    assert!(conflict(&waits, &deletes));
+    assert!(
+        conflict(&lab.run(1, "commit", &[]), &deletes),
+        "it still has to commit"
+    );
+}
