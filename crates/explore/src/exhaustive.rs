@@ -21,7 +21,8 @@
 //!
 //! # Rounds
 //!
-//! Branches wait in order of the preemptions their schedule has, then of their age. A round takes the first ready
+//! Branches wait in order of the preemptions their schedule has (one before none, see [`rank`]), then of their age. A
+//! round takes the first ready
 //! ones of one number of preemptions, a fixed number at most; their reports are worked up in that order when all
 //! are there. So the search is the same however many labs there are. Under a bound no run has more preemptions
 //! than its round, so the first race found has the fewest; without one, a sleeping actor can force further
@@ -76,7 +77,7 @@ pub struct Exhaustive<F> {
     progress: Progress,
     /// Whether the bound kept a branch from being added.
     bounded: bool,
-    /// The first run that was lost, in words.
+    /// What first kept the search from being complete, in words.
     lost: Option<String>,
     lost_runs: u64,
     ending: Option<Ending>,
@@ -163,9 +164,7 @@ impl<F: Footprint> Exhaustive<F> {
 
     fn finished(&self) -> Ending {
         match (&self.lost, self.config.preemptions) {
-            (Some(lost), _) => {
-                Ending::Stopped(format!("{lost}; what is below it was not explored"))
-            }
+            (Some(lost), _) => Ending::Stopped(lost.clone()),
             (None, Some(preemptions)) if self.bounded => Ending::Bounded { preemptions },
             (None, _) => Ending::Exhausted,
         }
@@ -222,6 +221,7 @@ impl<F: Footprint> Exhaustive<F> {
         };
         if let Some(lost) = lost {
             self.lost_runs += 1;
+            let lost = format!("{lost}, and what is below it was not explored");
             let lost = self.lost.get_or_insert(lost).clone();
             if self.lost_runs > self.config.lost_runs {
                 self.stop(lost);
@@ -248,10 +248,15 @@ impl<F: Footprint> Exhaustive<F> {
             self.traces.insert(seen.causality.id());
             self.progress.traces = self.traces.len() as u64;
         }
-        let wanted = match self.config.preemptions {
+        let (wanted, unexplained) = match self.config.preemptions {
             None => seen.reduced(&self.tree),
-            Some(_) => seen.conservative(&self.tree, &moved),
+            Some(_) => (seen.conservative(&self.tree, &moved), false),
         };
+        if unexplained {
+            let why =
+                "an actor could not move where its footprints say it could: traces may be missing";
+            self.lost.get_or_insert(format!("in run {index} {why}"));
+        }
         // The latest reversals first: what went before is then as it should be, and the fifth of five is the one whose
         // check comes too early.
         for (node, actor) in wanted.into_iter().rev() {

@@ -42,8 +42,11 @@ impl Seen {
 
     /// The branches that source-DPOR with sleep sets wants: for each race one of the actors that can begin the
     /// reversal, unless one of them is there already or asleep (and so explored elsewhere).
-    pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> Vec<(NodeId, Actor)> {
+    ///
+    /// The flag says that none of them could move, which no true footprints allow; then everybody is wanted.
+    pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> (Vec<(NodeId, Actor)>, bool) {
         let asleep = tree.sleep_sets(&self.path);
+        let mut unexplained = false;
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for &race in self.causality.races().iter().filter(|race| race.reversible) {
             let (node, _) = self.path[race.first];
@@ -57,11 +60,14 @@ impl Seen {
             if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep)
             {
                 let begins = self.beginning(race, &initials);
-                let begins: Vec<Actor> = begins.filter(|&actor| !known(actor)).collect();
+                let everybody = || self.enabled[race.first].iter().collect();
+                unexplained |= begins.is_none();
+                let begins: Vec<Actor> = begins.map_or_else(everybody, |one| vec![one]);
+                let begins: Vec<Actor> = begins.into_iter().filter(|&one| !known(one)).collect();
                 wanted.extend(begins.into_iter().map(|actor| (node, actor)));
             }
         }
-        wanted
+        (wanted, unexplained)
     }
 
     /// Whether the reversed step can be trusted after all: its actor's next step at the place of the earlier one
@@ -92,16 +98,14 @@ impl Seen {
         })
     }
 
-    /// The one to begin the reversal of a race; everybody, should footprints have been wrong about who can.
-    fn beginning(&self, race: Race, initials: &[Actor]) -> impl Iterator<Item = Actor> {
-        let enabled = &self.enabled[race.first];
-        let able = |actor: &Actor| enabled.contains(*actor);
-        let preferred = initials.iter().copied().find(|&actor| actor == race.actor);
-        let one = preferred
+    /// The one to begin the reversal of a race: best the later step's actor itself.
+    fn beginning(&self, race: Race, initials: &[Actor]) -> Option<Actor> {
+        let able = |actor: &&Actor| self.enabled[race.first].contains(**actor);
+        let preferred = initials.iter().find(|&&actor| actor == race.actor);
+        preferred
             .filter(able)
-            .or_else(|| initials.iter().copied().find(able));
-        let all = enabled.iter().filter(|_| one.is_none()).collect::<Vec<_>>();
-        one.into_iter().chain(all)
+            .or_else(|| initials.iter().find(able))
+            .copied()
     }
 
     /// The branches that a search under a bound on preemptions wants: the later actor of each race, both right

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use common::brute;
 use common::drive::exhaust;
 use common::generate::Generated;
@@ -11,9 +13,7 @@ use deadheat_explore::{Config, Ending};
 const CAP: u64 = 600;
 
 /// The first `count` generated programs that are small enough.
-fn programs(
-    count: usize,
-) -> impl Iterator<Item = (Generated, std::collections::BTreeMap<u64, u64>)> {
+fn programs(count: usize) -> impl Iterator<Item = (Generated, BTreeMap<u64, u64>)> {
     let small = |seed| {
         let generated = Generated::new(seed);
         let classes = brute::classes(&generated.machine(), u32::MAX, CAP)?;
@@ -67,10 +67,11 @@ fn no_trace_within_a_bound_is_lost() {
     println!("{traces} traces in {runs} runs");
 }
 
-/// Locks and mailboxes that disable actors without a word: traces may be missed, but no schedule is run twice, so
-/// that the search comes to an end.
+/// Locks and mailboxes that disable actors without a word: no schedule is run twice, so that the search comes to
+/// an end, and where an actor cannot move that should, it says so.
 #[test]
 fn wrong_footprints_do_not_keep_a_search_going() {
+    let mut noticed = 0;
     for (generated, _) in programs(2_000) {
         let machine = generated.machine().secretive();
         let found = exhaust(
@@ -80,8 +81,12 @@ fn wrong_footprints_do_not_keep_a_search_going() {
                 ..Config::default()
             },
         );
-        assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
-        let distinct: std::collections::BTreeSet<_> = found.schedules.values().collect();
+        let distinct: BTreeSet<_> = found.schedules.values().collect();
         assert_eq!(distinct.len(), found.schedules.len(), "{generated:?}");
+        if let Ending::Stopped(why) = found.ending {
+            assert!(why.contains("footprints"), "{why}: {generated:?}");
+            noticed += 1;
+        }
     }
+    assert!(noticed > 50, "{noticed} times");
 }

@@ -1,4 +1,8 @@
 //! The searches find exactly the traces that are published, or were counted by brute force, for known programs.
+//!
+//! The largest ones take minutes and are left out unless the variable `DEADHEAT_SOAK` is set:
+//!
+//!     DEADHEAT_SOAK=1 cargo test --release -p deadheat-explore --test published -- --nocapture
 
 mod common;
 
