@@ -104,9 +104,9 @@ impl Gate {
         near
     }
 
-    /// Whether the server is at work for any of the clients: one is being connected or is leaving, or a batch is under
-    /// way, those included that are never reported because they execute nothing. As long as it is, a client that
-    /// sleeps may be about to wake up.
+    /// Whether the server is at work for any of the clients on something that is never reported: one is being connected
+    /// or is leaving, or a batch that executes nothing is under way. As long as it is, a client that sleeps may be about
+    /// to wake up.
     pub fn busy(&self) -> bool {
         self.shared.busy.load(Ordering::Relaxed) > 0
     }

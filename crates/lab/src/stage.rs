@@ -332,6 +332,7 @@ impl Stage {
             Phase::Executing(work) => conn.phase = Phase::Answered(work, Box::new(reply)),
             Phase::Committing(work) => conn.phase = Phase::Committed(work, Box::new(reply)),
             Phase::Passing { work } => {
+                let owned = conn.owner.is_some();
                 let before = conn.status;
                 conn.status = reply.status;
                 if reply.status == TxStatus::Idle {
@@ -339,8 +340,11 @@ impl Stage {
                 }
                 conn.handle.deliver();
                 let database = conn.database;
-                // Its footprint matters to nobody, but the transaction state and the tables written do.
-                self.bases[database].work(session, &work, before, &reply, false);
+                // It is no step of its own, but it may have taken a snapshot: that is part of the step it came in.
+                let touched = self.bases[database].work(session, &work, before, &reply, false);
+                if owned {
+                    self.loose.merge(&touched);
+                }
             }
             other => {
                 conn.phase = other;

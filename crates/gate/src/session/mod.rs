@@ -350,9 +350,9 @@ impl Machine {
     }
 
     /// Whether the server is to be told that nothing more comes.
-    /// Whether the server is at work for the client, or is letting go of it.
+    /// Whether the server is at work for the client, or is letting go of it, on something the lab does not know of.
     pub fn busy(&self) -> bool {
-        matches!(self.state, State::Flying(_))
+        matches!(&self.state, State::Flying(flight) if flight.kind != Kind::Batch)
             || matches!(self.phase, Phase::Startup | Phase::Leaving(_))
     }
 

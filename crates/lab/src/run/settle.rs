@@ -7,6 +7,7 @@ use deadheat_gate::Gate;
 use deadheat_sandbox::Look;
 
 use super::{Place, Run, STEP_LIMIT};
+use crate::conn::{Conn, Phase};
 use crate::error::Trouble;
 
 /// Time between two looks at processes that are expected to be done.
@@ -143,7 +144,8 @@ impl Run<'_> {
 
     /// Takes a look; how many in a row found that nothing moves, neither a process nor the server for one.
     fn still(&self, still: &mut Stillness) -> u32 {
-        if self.gates.iter().any(Gate::busy) {
+        let passing = |conn: &Conn| matches!(conn.phase, Phase::Passing { .. });
+        if self.gates.iter().any(Gate::busy) || self.stage.conns.values().any(passing) {
             still.disturb();
             return 0;
         }
