@@ -414,10 +414,17 @@ impl Stage {
             })
     }
 
+    /// Whether the session's server is ours, so that it can be stopped while it waits.
+    pub fn can_freeze(&self, session: u32) -> bool {
+        self.conns
+            .get(&session)
+            .is_some_and(|conn| self.bases[conn.database].ours)
+    }
+
     /// Keeps a session that waits from going on by itself, where its server is ours.
     pub fn freeze(&mut self, session: u32) {
         if let Some(conn) = self.conns.get(&session)
-            && self.bases[conn.database].ours
+            && self.can_freeze(session)
         {
             self.frozen.freeze(conn.pid);
         }

@@ -1,8 +1,8 @@
 //! One look at all threads of a process tree: does anything move?
 //!
 //! A thread is read from two files that stay open between looks: its state, and its time on a CPU with the
-//! number of times it was put on one. What could add threads or processes to the tree is a thread of the tree
-//! that ran; so lists are read again only when something moved, and a quiet look is two reads a thread.
+//! number of times it was put on one. The lists are read again only when a process or thread has started somewhere
+//! in the system since, so most looks are two reads a thread.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,8 +28,9 @@ pub(crate) struct Watch {
     root: u32,
     mark: String,
     threads: BTreeMap<(u32, u32), Thread>,
-    /// Whether the lists are those of a tree that has not moved since.
-    settled: bool,
+    /// The newest process or thread of the system when the lists were read: as long as it is the same one, there is
+    /// nothing to add to them.
+    listed_at: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -52,26 +53,25 @@ impl Watch {
             root,
             mark,
             threads: BTreeMap::new(),
-            settled: false,
+            listed_at: None,
         }
     }
 
     pub(crate) fn look(&mut self) -> Look {
+        // Asked before the lists are read: what starts meanwhile shows in the next look.
+        let newest = proc::newest();
         let mut moved = self.read();
-        if moved || !self.settled {
+        if newest.is_none() || newest != self.listed_at {
             let known = self.threads.len();
             self.follow();
+            while self.adopt() {
+                self.follow();
+            }
             // Those that are new now have been read for the first time.
             moved |= self.read() || self.threads.len() != known;
-            let asleep = self.all_asleep();
-            self.settled = false;
-            if !moved && asleep {
-                // The last word before calling it quiet: orphans of the group and of the mark.
-                self.settled = !self.adopt();
-            }
-            return self.result(asleep && self.settled);
+            self.listed_at = newest;
         }
-        self.result(self.all_asleep())
+        self.result(!moved && self.all_asleep())
     }
 
     fn result(&self, asleep: bool) -> Look {
@@ -156,7 +156,6 @@ impl Watch {
                 }
             }
         }
-        self.read();
         self.threads.len() != before
     }
 }

@@ -33,6 +33,12 @@ pub(crate) fn is_alive(pid: u32) -> bool {
         .is_some_and(|fields| !matches!(fields.first().map(String::as_str), Some("Z" | "X")))
 }
 
+/// The process or thread that was started last, anywhere in the system (`/proc/loadavg`, last field).
+pub(crate) fn newest() -> Option<u32> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_ascii_whitespace().last()?.parse().ok()
+}
+
 /// All processes, in order.
 pub(crate) fn all() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

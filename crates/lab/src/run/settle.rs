@@ -11,11 +11,12 @@ use crate::conn::{Conn, Phase};
 use crate::error::Trouble;
 
 /// Time between two looks at processes that are expected to be done.
-const SHORT_GAP: Duration = Duration::from_micros(400);
+const SHORT_GAP: Duration = Duration::from_micros(300);
 /// Time between two looks at processes that may be stalled.
 const LONG_GAP: Duration = Duration::from_millis(1);
-/// Equal looks, all threads asleep, after which an actor that has its reply counts as finished.
-const LOOKS_WHEN_DONE: u32 = 2;
+/// Looks in a row that found all threads asleep since the look before, after which an actor that has its reply counts
+/// as finished.
+const LOOKS_WHEN_DONE: u32 = 1;
 /// Equal looks after which an actor that neither parked nor finished counts as stalled.
 const LOOKS_WHEN_STALLED: u32 = 6;
 

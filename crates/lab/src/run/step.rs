@@ -53,7 +53,9 @@ impl Run<'_> {
             step,
         };
         match self.await_answer(actor, session).await? {
-            Waited::Blocked(blockers) => return Ok(self.blocked(actor, session, step, blockers)),
+            Waited::Blocked { by, chain } => {
+                return Ok(self.wait_there(actor, session, step, (&by, &chain)));
+            }
             Waited::Answered => {}
         }
         self.conclude(actor, session, &mut turn).await?;
@@ -131,16 +133,15 @@ impl Run<'_> {
     }
 
     /// Notes that the step waits in the database.
-    fn blocked(
+    fn wait_there(
         &mut self,
         actor: Actor,
         session: u32,
         step: usize,
-        blockers: Vec<u32>,
+        (by, chain): (&[u32], &[u32]),
     ) -> Event<Footprint> {
-        let chain = self.wait_chain(&blockers);
-        let footprint = self.stage.waiting_footprint(session, &chain);
-        let waits_for = self.owners(&blockers);
+        let footprint = self.stage.waiting_footprint(session, chain);
+        let waits_for = self.owners(by);
         self.steps[step].blocked_by.clone_from(&waits_for);
         self.seat_mut(actor).place = Place::Blocked { step, session };
         self.stage.freeze(session);

@@ -1,6 +1,9 @@
 //! Telling an answer from a lock wait, by the server's own word.
+//!
+//! A statement that waits is stopped there ([`crate::frozen`]) and goes on when its lock was granted. A deadlock is
+//! found by the actor that closes the cycle: the others are stopped and do not look for one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
@@ -10,27 +13,39 @@ use crate::conn::Phase;
 use crate::error::Trouble;
 
 /// A statement that has not answered after this time is asked about.
-const FIRST_QUESTION: Duration = Duration::from_micros(300);
+const FIRST_QUESTION: Duration = Duration::from_micros(250);
 /// Longest time between two questions about one statement.
 const LAST_QUESTION: Duration = Duration::from_millis(5);
-/// A wait counts only when it has lasted this long: the server's deadlock check (deadlock_timeout is 1 ms) is then
-/// behind it, and the victim of a deadlock is the actor that closes the cycle.
+/// Where waiters cannot be stopped, a wait counts only when it has lasted this long: the server's deadlock check
+/// (deadlock_timeout is 1 ms) is then behind it, and the victim of a deadlock is the actor that closes the cycle.
 const DEADLOCK_CHECK: Duration = Duration::from_millis(2);
+/// A cycle that the server has not broken after this time is none of its own: it will stay.
+const DEADLOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Who waits for whom, by session.
+type Waits = BTreeMap<u32, Vec<u32>>;
 
 /// What became of a statement.
 pub(crate) enum Waited {
     /// The server has answered; the answer is held.
     Answered,
-    /// It waits for these sessions.
-    Blocked(Vec<u32>),
+    /// It waits.
+    Blocked {
+        /// For these sessions.
+        by: Vec<u32>,
+        /// For these in the end: those, and whom they wait for in turn.
+        chain: Vec<u32>,
+    },
 }
 
 impl Run<'_> {
     /// Waits until the statement of `actor` on `session` is answered, or certain to wait for another actor's lock.
     pub async fn await_answer(&mut self, actor: Actor, session: u32) -> Result<Waited, Trouble> {
         let started = Instant::now();
-        let mut seen_waiting: Option<Instant> = None;
+        let mut since: Option<Instant> = None;
         let mut gap = FIRST_QUESTION;
+        let mut asked: Vec<u32> = self.blocked().map(|(_, _, session)| session).collect();
+        asked.push(session);
         loop {
             if self.answered(session) {
                 return Ok(Waited::Answered);
@@ -39,82 +54,105 @@ impl Run<'_> {
                 self.handle(signal)?;
                 continue;
             }
-            let blockers = self.stage.blockers(&[session]).await?;
+            let waits: Waits = self.stage.blockers(&asked).await?.into_iter().collect();
             self.hear()?;
             if self.answered(session) {
                 return Ok(Waited::Answered);
             }
-            let known: Vec<u32> = blockers.into_iter().flat_map(|(_, by)| by).collect();
-            if known.is_empty() {
-                seen_waiting = None;
-                gap = (gap * 2).min(LAST_QUESTION);
-            } else if seen_waiting
-                .get_or_insert_with(Instant::now)
-                .elapsed()
-                >= DEADLOCK_CHECK
-            {
-                return Ok(Waited::Blocked(known));
+            if let Some(by) = waits.get(&session) {
+                let lasted = since.get_or_insert_with(Instant::now).elapsed();
+                let chain = chain(&waits, session);
+                let enough = if chain.contains(&session) {
+                    DEADLOCK_LIMIT
+                } else if self.stage.can_freeze(session) {
+                    Duration::ZERO
+                } else {
+                    DEADLOCK_CHECK
+                };
+                if lasted >= enough {
+                    let by = by.clone();
+                    return Ok(Waited::Blocked { by, chain });
+                }
+                gap = FIRST_QUESTION;
             } else {
-                gap = DEADLOCK_CHECK / 4;
+                since = None;
+                gap = (gap * 2).min(LAST_QUESTION);
             }
-            if started.elapsed() > STEP_LIMIT {
-                return Err(Trouble::NeverAnswers {
-                    actor: self.name(actor).to_owned(),
-                    seconds: STEP_LIMIT.as_secs(),
-                });
-            }
+            self.within_limit(actor, started)?;
         }
     }
 
     /// The blocked actors whose statement has now been answered. Those whose lock was granted go on in the server one
     /// after the other, in the order in which they began to wait.
     pub async fn freed(&mut self) -> Result<Vec<(Actor, u32)>, Trouble> {
-        let mut blocked: Vec<(usize, Actor, u32)> = self
-            .actors()
+        let mut blocked: Vec<(usize, Actor, u32)> = self.blocked().collect();
+        blocked.sort_unstable();
+        loop {
+            self.hear()?;
+            let open: Vec<u32> = blocked
+                .iter()
+                .map(|(_, _, session)| *session)
+                .filter(|session| !self.answered(*session))
+                .collect();
+            if open.is_empty() {
+                break;
+            }
+            let waits: Waits = self.stage.blockers(&open).await?.into_iter().collect();
+            self.hear()?;
+            let granted = blocked
+                .iter()
+                .find(|(_, _, session)| !waits.contains_key(session) && !self.answered(*session));
+            let Some((_, actor, session)) = granted.copied() else {
+                break;
+            };
+            self.let_go_on(actor, session).await?;
+        }
+        Ok(blocked
+            .into_iter()
+            .map(|(_, actor, session)| (actor, session))
+            .filter(|(_, session)| self.answered(*session))
+            .collect())
+    }
+
+    /// Lets a statement go on whose lock was granted, until it is answered or has come to wait for another.
+    async fn let_go_on(&mut self, actor: Actor, session: u32) -> Result<(), Trouble> {
+        let started = Instant::now();
+        self.stage.thaw(session);
+        let mut gap = FIRST_QUESTION;
+        while !self.answered(session) {
+            if let Some(signal) = self.stage.next(gap).await? {
+                self.handle(signal)?;
+                continue;
+            }
+            let waits = !self.stage.blockers(&[session]).await?.is_empty();
+            self.hear()?;
+            if waits && !self.answered(session) {
+                self.stage.freeze(session);
+                break;
+            }
+            gap = (gap * 2).min(LAST_QUESTION);
+            self.within_limit(actor, started)?;
+        }
+        Ok(())
+    }
+
+    /// The actors that wait in the database: the step that waits, who, and on which session.
+    fn blocked(&self) -> impl Iterator<Item = (usize, Actor, u32)> {
+        self.actors()
             .filter_map(|actor| match self.seat(actor).place {
                 Place::Blocked { step, session } => Some((step, actor, session)),
                 _ => None,
             })
-            .collect();
-        blocked.sort_unstable();
-        let mut freed = Vec::new();
-        for (_, actor, session) in blocked {
-            if self.goes_on(actor, session).await? {
-                freed.push((actor, session));
-            }
-        }
-        Ok(freed)
     }
 
-    /// Whether the statement of `actor` that waited on `session` has been answered; if its lock was granted, it is
-    /// given the time to answer, or to come to wait for another.
-    async fn goes_on(&mut self, actor: Actor, session: u32) -> Result<bool, Trouble> {
-        let started = Instant::now();
-        loop {
-            self.hear()?;
-            if self.answered(session) {
-                return Ok(true);
-            }
-            let waits = !self.stage.blockers(&[session]).await?.is_empty();
-            self.hear()?;
-            if self.answered(session) {
-                return Ok(true);
-            }
-            if waits {
-                self.stage.freeze(session);
-                return Ok(false);
-            }
-            self.stage.thaw(session);
-            if let Some(signal) = self.stage.next(FIRST_QUESTION).await? {
-                self.handle(signal)?;
-            }
-            if started.elapsed() > STEP_LIMIT {
-                return Err(Trouble::NeverAnswers {
-                    actor: self.name(actor).to_owned(),
-                    seconds: STEP_LIMIT.as_secs(),
-                });
-            }
+    fn within_limit(&self, actor: Actor, started: Instant) -> Result<(), Trouble> {
+        if started.elapsed() <= STEP_LIMIT {
+            return Ok(());
         }
+        Err(Trouble::NeverAnswers {
+            actor: self.name(actor).to_owned(),
+            seconds: STEP_LIMIT.as_secs(),
+        })
     }
 
     /// Whether the server has answered the step on `session`, or the session is gone.
@@ -132,27 +170,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The sessions that `blockers` wait for in turn, themselves included.
-    pub fn wait_chain(&self, blockers: &[u32]) -> Vec<u32> {
-        let mut chain: Vec<u32> = blockers.to_vec();
-        let mut next = 0;
-        while let Some(session) = chain.get(next).copied() {
-            next += 1;
-            let owner = self.stage.conns.get(&session).and_then(|conn| conn.owner);
-            let Some(owner) = owner else { continue };
-            if let Place::Blocked { step, .. } = self.seat(owner).place {
-                for blocker in &self.steps[step].blocked_by {
-                    for (id, conn) in &self.stage.conns {
-                        if conn.owner == Some(*blocker) && !chain.contains(id) {
-                            chain.push(*id);
-                        }
-                    }
-                }
-            }
-        }
-        chain
-    }
-
     /// The actors that own these sessions, each once.
     pub fn owners(&self, sessions: &[u32]) -> Vec<Actor> {
         let owners: BTreeSet<Actor> = sessions
@@ -161,5 +178,33 @@ impl Run<'_> {
             .filter_map(|conn| conn.owner)
             .collect();
         owners.into_iter().collect()
+    }
+}
+
+/// The sessions that `session` waits for, and those that they wait for in turn; itself if it waits in a circle.
+fn chain(waits: &Waits, session: u32) -> Vec<u32> {
+    let mut chain: Vec<u32> = Vec::new();
+    let mut open = vec![session];
+    while let Some(waiter) = open.pop() {
+        for blocker in waits.get(&waiter).into_iter().flatten() {
+            if !chain.contains(blocker) {
+                chain.push(*blocker);
+                open.push(*blocker);
+            }
+        }
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_in_a_circle_waits_for_himself() {
+        let waits = Waits::from([(1, vec![2]), (2, vec![3]), (3, vec![1])]);
+        assert!(chain(&waits, 1).contains(&1));
+        let line = Waits::from([(1, vec![2]), (2, vec![3])]);
+        assert_eq!(chain(&line, 1), vec![2, 3]);
     }
 }
