@@ -4,8 +4,8 @@
 //! at a time, each of which leaves a [`record::Record`]. Everything of a lab lives on one thread: gates, drivers and
 //! the run itself take turns there, so that what is heard has an order.
 //!
-//! `furnish` builds a lab, `stage` is what stays between runs, `cast` and `driver` are the actors, `run` is the turn of
-//! one actor after the other.
+//! `furnish` builds a lab, `stage` is what stays between runs (`locks` what it asks its databases), `cast` and `driver`
+//! are the actors, `run` is the turn of one actor after the other.
 
 mod base;
 mod blueprint;
@@ -18,6 +18,7 @@ mod furnish;
 mod http;
 mod lab;
 mod learned;
+mod locks;
 mod note;
 mod profile;
 pub mod record;
