@@ -11,7 +11,7 @@ use crate::service::{LOG_LINES, as_env, fixed_port, shown};
 /// A scenario whose databases are set up.
 pub struct Blueprint {
     pub(crate) scenario: Arc<Scenario>,
-    pub(crate) grounds: Vec<Ground>,
+    pub(crate) grounds: Arc<Vec<Ground>>,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -51,7 +51,15 @@ impl Blueprint {
                 server,
             });
         }
+        let grounds = Arc::new(grounds);
         Ok(Self { scenario, grounds })
+    }
+
+    /// Another scenario on the same databases, as they were set up: what it says of databases itself is not looked at,
+    /// but those it names must be there.
+    pub fn with(&self, scenario: Arc<Scenario>) -> Self {
+        let grounds = Arc::clone(&self.grounds);
+        Self { scenario, grounds }
     }
 
     /// How many labs can run side by side, if there is a limit: a port that is written out can be used once.
@@ -111,7 +119,7 @@ async fn set_up(
         database.run_sql(&origin, &file.text).await?;
     }
     for sql in &plan.sql {
-        let origin = format!("{} [database] sql", scenario.path.display());
+        let origin = format!("{} [database.{name}] sql", scenario.path.display());
         database.run_sql(&origin, sql).await?;
     }
     if let Some(command) = &plan.prepare {

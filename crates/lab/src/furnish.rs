@@ -31,7 +31,7 @@ impl Lab {
         self.clear().await;
         let blueprint = Arc::clone(&self.blueprint);
         let single = blueprint.grounds.len() == 1;
-        for ground in &blueprint.grounds {
+        for ground in blueprint.grounds.iter() {
             let label = if single { "" } else { &ground.name };
             let database = ground.fork().await?;
             self.stage.bases.push(Base::new(label, ground.plan.server.is_none(), database));
@@ -284,8 +284,9 @@ impl Lab {
                 }
                 Work::Sql { database, steps } => {
                     let base = &self.stage.bases[self.ground(database)];
+                    let origin = format!("{} [[before]] sql", scenario.path.display());
                     for step in steps {
-                        base.database.run_sql("[[before]]", &step.run).await?;
+                        base.database.run_sql(&origin, &step.run).await?;
                     }
                 }
             }

@@ -91,29 +91,38 @@ impl Service {
             if let Some(exit) = self.process.exit() {
                 return Err(self.trouble(format!("ended before it was ready, with {}", shown(exit))));
             }
-            if self.is_ready().await {
+            let Err(last) = self.is_ready().await else {
                 return Ok(());
-            }
+            };
             if started.elapsed() > self.plan.ready_within {
                 let waited = self.plan.ready_within.as_secs_f64();
-                return Err(self.trouble(format!("{} within {waited} s", self.not_ready())));
+                return Err(self.trouble(format!("{} within {waited} s{last}", self.not_ready())));
             }
             tokio::time::sleep(RETRY).await;
         }
     }
 
-    async fn is_ready(&self) -> bool {
-        match &self.plan.ready {
+    /// Whether it is ready; if not, what it answered last, where that says more.
+    async fn is_ready(&self) -> Result<(), String> {
+        let ready = match &self.plan.ready {
             Ready::Port => TcpStream::connect(self.address).await.is_ok(),
             Ready::Get(path) => {
                 let (mut browser, call) = (Browser::default(), Call::plain(Method::Get, path));
                 let answer = send(&mut browser, self.address, &call);
                 let answer = tokio::time::timeout(self.plan.ready_within, answer).await;
-                matches!(answer, Ok(Ok(answer)) if answer.status < 400)
+                match answer {
+                    Ok(Ok(answer)) if answer.status >= 400 => {
+                        return Err(format!(" (the last answer had status {})", answer.status));
+                    }
+                    Ok(Ok(_)) => true,
+                    Ok(Err(error)) => return Err(format!(" ({error})")),
+                    Err(_) => false,
+                }
             }
             Ready::Log(text) => std::fs::read(self.process.stdout())
                 .is_ok_and(|log| String::from_utf8_lossy(&log).contains(text)),
-        }
+        };
+        if ready { Ok(()) } else { Err(String::new()) }
     }
 
     fn not_ready(&self) -> String {

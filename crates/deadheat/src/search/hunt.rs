@@ -31,6 +31,8 @@ pub struct Hunt<'a> {
     races: BTreeMap<u64, (Record, Finding, u32)>,
     inconclusive: BTreeSet<String>,
     outcomes: BTreeSet<Outcome>,
+    /// Races that are known, by [`cause`]: the same thing happening to other actors is no further race.
+    known: BTreeSet<Cause>,
     progress: Progress,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Hunt<'a> {
             races: BTreeMap::new(),
             inconclusive: BTreeSet::new(),
             outcomes: BTreeSet::new(),
+            known: BTreeSet::new(),
             progress: Progress::default(),
         }
     }
@@ -217,6 +220,9 @@ impl<'a> Hunt<'a> {
             Seen::Fine => Ok(None),
             Seen::BrokenSerially => Ok(Some(End::BrokenSerially(self.oracle.broken_serially()))),
             Seen::Race(finding) => {
+                if !self.known.insert(cause(&record, &finding)) {
+                    return Ok(None);
+                }
                 if let Some(finding) = self.confirm(&record, run, *finding)? {
                     let preemptions = run.preemptions();
                     self.races.insert(index, (record, finding, preemptions));
@@ -316,4 +322,17 @@ impl<'a> Hunt<'a> {
             ),
         )))
     }
+}
+
+/// What makes two races the same for whoever mends them: kind, checks, and the statements of the steps that matter.
+type Cause = (String, Vec<String>, BTreeSet<u64>);
+
+fn cause(record: &Record, finding: &Finding) -> Cause {
+    let steps = finding.matters.iter();
+    let statements = steps.filter_map(|step| record.steps.get(*step));
+    (
+        finding.kind.to_string(),
+        finding.checks.clone(),
+        statements.map(|step| step.fingerprint).collect(),
+    )
 }

@@ -150,7 +150,11 @@ impl<'s> Run<'s> {
     /// Plays the schedule that the cursor chooses to its end.
     pub async fn play(mut self, mut cursor: Cursor<Footprint>) -> Result<Played, Trouble> {
         let end = loop {
-            let enabled = self.enabled();
+            let mut enabled = self.enabled();
+            if enabled.is_empty() {
+                self.last_chance().await?;
+                enabled = self.enabled();
+            }
             if enabled.is_empty() {
                 break self.nobody_can_move();
             }

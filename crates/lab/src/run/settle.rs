@@ -17,8 +17,13 @@ const LONG_GAP: Duration = Duration::from_millis(1);
 /// Looks in a row that found all threads asleep since the look before, after which an actor that has its reply counts
 /// as finished.
 const LOOKS_WHEN_DONE: u32 = 1;
-/// Equal looks after which an actor that neither parked nor finished counts as stalled.
-const LOOKS_WHEN_STALLED: u32 = 6;
+/// Still looks in a row after which an actor that neither parked nor finished counts as stalled, when another actor is
+/// on its way that may hold what it waits for.
+const LOOKS_WHEN_STALLED: u32 = 12;
+/// The same when no other actor is: then it probably waits for the clock, or for a process that is none of ours.
+const LOOKS_WHEN_ALONE: u32 = 500;
+/// How long stalled actors are waited for when no other can move.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// Where the actor stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +81,7 @@ impl Run<'_> {
             let (gap, needed) = if expected {
                 (SHORT_GAP, LOOKS_WHEN_DONE)
             } else {
-                (LONG_GAP, LOOKS_WHEN_STALLED)
+                (LONG_GAP, self.looks_when_stalled(actor))
             };
             if let Some(signal) = self.stage.next(gap).await? {
                 still.disturb();
@@ -104,14 +109,35 @@ impl Run<'_> {
         }
     }
 
+    fn looks_when_stalled(&self, actor: Actor) -> u32 {
+        let on_its_way = |other: Actor| {
+            let place = &self.seat(other).place;
+            other != actor && !matches!(place, Place::NotStarted | Place::Finished)
+        };
+        if self.actors().any(on_its_way) {
+            LOOKS_WHEN_STALLED
+        } else {
+            LOOKS_WHEN_ALONE
+        }
+    }
+
+    /// No actor can move, but some have stalled: waits whether time moves one of them.
+    pub async fn last_chance(&mut self) -> Result<(), Trouble> {
+        let started = Instant::now();
+        while !self.stalled().is_empty() && started.elapsed() < LAST_CHANCE {
+            if let Some(signal) = self.stage.next(LONG_GAP).await? {
+                self.handle(signal)?;
+            }
+            if !self.set_free(None).await?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The stalled actors that something has set free; each has come to its next stop.
     pub async fn unstalled(&mut self, mover: Actor) -> Result<Vec<Actor>, Trouble> {
-        let stalled: Vec<Actor> = self
-            .actors()
-            .filter(|actor| *actor != mover)
-            .filter(|actor| matches!(self.seat(*actor).place, Place::Stalled { .. }))
-            .collect();
-        if stalled.is_empty() {
+        if self.stalled().iter().all(|actor| *actor == mover) {
             return Ok(Vec::new());
         }
         let started = Instant::now();
@@ -130,14 +156,30 @@ impl Run<'_> {
                 });
             }
         }
+        self.set_free(Some(mover)).await
+    }
+
+    fn stalled(&self) -> Vec<Actor> {
+        let stalled = |actor: &Actor| matches!(self.seat(*actor).place, Place::Stalled { .. });
+        self.actors().filter(stalled).collect()
+    }
+
+    /// Takes the stalled actors up again that have something to do, but not `mover`; each comes to its next stop.
+    async fn set_free(&mut self, mover: Option<Actor>) -> Result<Vec<Actor>, Trouble> {
         let mut free = Vec::new();
-        for actor in stalled {
+        for actor in self.stalled() {
+            if Some(actor) == mover {
+                continue;
+            }
             let seat = self.seat(actor);
             if !seat.parked.is_empty() || seat.done || seat.at_pause {
                 self.current = Some(actor);
-                self.seat_mut(actor).place = Place::Ready;
-                self.settle(actor).await?;
-                free.push(actor);
+                let stalled = std::mem::replace(&mut self.seat_mut(actor).place, Place::Ready);
+                if self.settle(actor).await? == Settled::Stalled {
+                    self.seat_mut(actor).place = stalled;
+                } else {
+                    free.push(actor);
+                }
             }
         }
         Ok(free)
