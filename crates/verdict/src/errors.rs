@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Record, Reply, StepKind};
+use deadheat_lab::record::{Record, Reply, Statement, StepKind};
 
 use crate::graph::transactions;
 use crate::rules::Rules;
@@ -114,8 +114,11 @@ pub(crate) trait Effects {
     fn writes_data(&self) -> bool;
     /// Whether it only inserted.
     fn inserts(&self) -> bool;
-    /// Whether it locks the rows that it reads.
+    /// Whether it is a SELECT that locks the rows that it reads.
     fn locks_reads(&self) -> bool;
+    /// Whether it reads the rows that it finds once more when it has got them locked: an UPDATE does, an INSERT with a
+    /// condition and a function do not.
+    fn locks_what_it_reads(&self) -> bool;
 }
 
 impl Effects for deadheat_lab::record::Step {
@@ -154,6 +157,16 @@ impl Effects for deadheat_lab::record::Step {
             .iter()
             .any(|lock| sql.contains(lock))
         })
+    }
+
+    fn locks_what_it_reads(&self) -> bool {
+        let updates = |statement: &Statement| {
+            matches!(
+                first_word(&statement.sql).as_str(),
+                "update" | "delete" | "merge"
+            )
+        };
+        self.locks_reads() || self.statements.iter().any(updates)
     }
 }
 

@@ -11,6 +11,7 @@ use deadheat_lab::record::{Access, Record, StepKind};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Effects, first_word};
+use crate::spelled;
 
 /// A database transaction of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,12 +268,17 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
                 continue;
             }
             let changed = step.writes_data();
-            for access in &step.accesses {
+            // What an INSERT or a function reads, it reads as it was when it began, whatever it waits for later.
+            let locks = step.locks_what_it_reads();
+            let accesses = if step.accesses.is_empty() {
+                &spelled::accesses(step)
+            } else {
+                &step.accesses
+            };
+            for access in accesses {
                 let writes_too = |row: bool| {
                     let own = |a: &Access| a.write && a.table == access.table;
-                    step.accesses
-                        .iter()
-                        .any(|a| own(a) && (!row || a.row == access.row))
+                    locks && accesses.iter().any(|a| own(a) && (!row || a.row == access.row))
                 };
                 let one = Use {
                     actor: tx.actor,
@@ -282,7 +288,8 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
                     table: access.table.clone(),
                     row: access.row.clone(),
                     inserts: step.inserts(),
-                    found: !step.rows.is_empty(),
+                    // What an INSERT returns it has not found.
+                    found: !step.rows.is_empty() && !step.inserts(),
                 };
                 if access.write && changed {
                     writes.push(one);

@@ -19,6 +19,7 @@ mod orders;
 mod pattern;
 mod rules;
 mod saved;
+mod spelled;
 pub mod words;
 
 pub use anomaly::{Anomaly, Kind};

@@ -164,3 +164,42 @@ fn an_update_reads_what_it_locks() {
     let record = story.gap(0).wakes(&[1]).gap(1).done();
     assert_eq!(cycle(&edges(&record), &[]), None);
 }
+
+#[test]
+fn an_insert_with_a_condition_reads_before_it_writes() {
+    let once = "insert into member (nick) select 'ben' where not exists (select from member where nick = 'ben')";
+    let add = |story: Story, actor| {
+        let story = story.sql(actor, once).reads("member", Some("nick=ben"));
+        story.writes("member", Some("nick=ben"), "INSERT 0 1")
+    };
+    let story = add(add(Story::of(&["a", "b"]), 0), 1).gap(1).gap(0);
+    assert_eq!(named(story), (Some(Anomaly::G2), Kind::DuplicateInsert));
+}
+
+#[test]
+fn a_function_reads_what_is_there_when_it_is_called() {
+    let call = |story: Story, actor| {
+        let story = story.sql(actor, "select add_one()").reads("counter", None);
+        story
+            .touches("counter", None, true)
+            .gives("add_one", "1")
+    };
+    let story = call(call(Story::of(&["a", "b"]), 0), 1).blocked_by(&[0]);
+    let story = story.gap(0).wakes(&[1]).gap(1);
+    assert_eq!(named(story), (Some(Anomaly::P4), Kind::LostUpdate));
+}
+
+#[test]
+fn a_table_made_in_the_run_is_known_by_its_name_alone() {
+    let visit = |story: Story, actor| {
+        let sql = "begin; select n from visits where page = 'home'";
+        story.sql(actor, sql).gives("n", "0")
+    };
+    let count = |story: Story, actor| {
+        let story = story.sql(actor, "update visits set n = $1 where page = 'home'");
+        story.param("1").inside().tag("UPDATE 1").commit(actor)
+    };
+    let story = visit(visit(Story::of(&["a", "b"]), 0), 1);
+    let story = count(count(story, 1), 0);
+    assert_eq!(named(story), (Some(Anomaly::P4), Kind::LostUpdate));
+}
