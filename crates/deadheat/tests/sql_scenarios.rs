@@ -32,12 +32,12 @@ fn clean(file: &str, outcomes: u64) {
 
 #[test]
 fn two_increments_make_one() {
-    race("lost-update.toml", "lost-update", 2);
+    race("lost-update.toml", "lost-update", 3);
 }
 
 #[test]
 fn three_increments_make_two_or_one() {
-    race("lost-update-3.toml", "lost-update", 3);
+    race("lost-update-3.toml", "lost-update", 16);
 }
 
 #[test]
@@ -47,37 +47,37 @@ fn two_doctors_leave_at_once() {
 
 #[test]
 fn a_serializable_doctor_is_refused_and_that_is_fine() {
-    clean("write-skew-serializable.toml", 2);
+    clean("write-skew-serializable.toml", 4);
 }
 
 #[test]
 fn two_rows_locked_in_opposite_order_deadlock() {
-    race("deadlock-rows.toml", "deadlock", 3);
+    race("deadlock-rows.toml", "deadlock", 2);
 }
 
 #[test]
 fn advisory_locks_with_parameters_deadlock() {
-    race("deadlock-advisory.toml", "deadlock", 3);
+    race("deadlock-advisory.toml", "deadlock", 2);
 }
 
 #[test]
 fn one_statement_each_and_still_two_bens() {
-    race("commit-gap.toml", "duplicate-insert", 2);
+    race("commit-gap.toml", "duplicate-insert", 3);
 }
 
 #[test]
 fn a_function_reads_and_then_writes() {
-    race("commit-gap-function.toml", "lost-update", 2);
+    race("commit-gap-function.toml", "lost-update", 3);
 }
 
 #[test]
 fn a_unique_index_keeps_ben_single() {
-    clean("unique-index.toml", 1);
+    clean("unique-index.toml", 2);
 }
 
 #[test]
 fn select_for_update_is_enough() {
-    clean("for-update.toml", 1);
+    clean("for-update.toml", 2);
 }
 
 #[test]

@@ -60,8 +60,10 @@ pub(crate) struct Work {
     pub batch: Batch,
     /// The statements parsed, with their parameters as text.
     pub parsed: Vec<(Arc<Parsed>, Vec<Option<String>>)>,
-    /// Hash of the statements' fingerprints.
+    /// Hash of the fingerprints of the statements that touch anything shared.
     pub fingerprint: u64,
+    /// Hash of all statements' fingerprints.
+    pub shape: u64,
     /// Hash of the statements with their parameters.
     pub exact: u64,
     /// Index of the step that sent it, once it was sent.

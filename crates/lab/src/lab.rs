@@ -176,6 +176,9 @@ impl Lab {
         let started = Instant::now();
         let stuck = matches!(played.end, End::Stuck(_));
         let (record, explored) = self.record(played).await?;
+        if options.serial {
+            self.stage.notes.ran_serially(&record);
+        }
         if stuck {
             self.furnish().await?;
         }

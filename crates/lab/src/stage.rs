@@ -167,7 +167,7 @@ impl Stage {
             Event::Arrived { session, batch } => {
                 let work = self.understand(session, batch)?;
                 if listening {
-                    self.note_background(&work);
+                    self.note_background(session, &work);
                 }
                 let conn = self.conn(session)?;
                 conn.handle.release(Release::default());
@@ -253,11 +253,13 @@ impl Stage {
             .filter(|(parsed, _)| parsed.shared())
             .map(|(parsed, _)| parsed.fingerprint)
             .collect();
+        let shapes: Vec<u64> = parsed.iter().map(|(one, _)| one.fingerprint).collect();
         let texts: Vec<_> = batch.statements.iter().map(|one| &one.sql).collect();
         let params: Vec<&Vec<Option<String>>> = parsed.iter().map(|(_, params)| params).collect();
         let exact = hash_of(&(texts, params));
         Ok(Work {
             fingerprint: hash_of(&fingerprints),
+            shape: hash_of(&shapes),
             exact,
             batch,
             parsed,
@@ -396,12 +398,13 @@ impl Stage {
     }
 
     /// Remembers a statement that came by itself.
-    pub fn note_background(&mut self, work: &Work) {
-        self.learned.came_by_itself(work.fingerprint);
-        for (statement, (parsed, _)) in work.batch.statements.iter().zip(&work.parsed) {
-            if parsed.shared() {
-                self.notes.came_by_itself(&statement.sql);
-            }
+    pub fn note_background(&mut self, session: u32, work: &Work) {
+        if self.conns.get(&session).is_none_or(|conn| conn.foreign) {
+            return;
+        }
+        self.learned.came_by_itself(work.shape);
+        for statement in &work.batch.statements {
+            self.notes.came_by_itself(&statement.sql);
         }
     }
 

@@ -64,13 +64,13 @@ impl Run<'_> {
         let conn = tracked;
         let Some(actor) = owner else { return Ok(()) };
         conn.owner = owner;
-        let (fingerprint, exact) = (work.fingerprint, work.exact);
+        let (shape, exact) = (work.shape, work.exact);
         conn.phase = Phase::Held(work);
         let seat = self.seat_mut(actor);
-        let before = seat.last.replace(fingerprint);
+        let before = seat.last.replace(shape);
         seat.parked.push_back(session);
         if self.learning {
-            self.stage.learned.sent(actor, before, fingerprint, exact);
+            self.stage.learned.sent(actor, before, shape, exact);
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Run<'_> {
     fn pass(&mut self, session: u32, work: Work, owner: Option<Actor>) -> Result<(), Trouble> {
         let background = owner.is_none();
         if background {
-            self.stage.note_background(&work);
+            self.stage.note_background(session, &work);
         }
         let conn = self.stage.conn(session)?;
         if !background {
@@ -108,14 +108,14 @@ impl Run<'_> {
         if conn.status != TxStatus::Idle && conn.owner.is_some() {
             return conn.owner;
         }
-        if self.stage.learned.is_background(work.fingerprint) {
+        if self.stage.learned.is_background(work.shape) {
             return None;
         }
         let fit = |actor: Actor| {
             let last = self.seat(actor).last;
             self.stage
                 .learned
-                .fit(actor, last, work.fingerprint, work.exact)
+                .fit(actor, last, work.shape, work.exact)
         };
         let stalled: Vec<Actor> = self
             .actors()

@@ -95,6 +95,8 @@ impl Run<'_> {
                     return Ok(self.settled(actor, Settled::Finished));
                 }
                 if !seat.at_pause {
+                    let name = self.name(actor).to_owned();
+                    self.stage.notes.has_stalled(&name);
                     return Ok(Settled::Stalled);
                 }
                 still.disturb();
