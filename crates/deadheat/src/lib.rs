@@ -5,7 +5,11 @@
 
 pub mod args;
 pub mod command;
+mod place;
 mod problem;
 mod progress;
 pub mod search;
 pub mod signals;
+mod trouble;
+
+pub use problem::lay_out as lay_out_problems;

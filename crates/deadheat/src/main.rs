@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         .with_env_filter(EnvFilter::from_env("DEADHEAT_LOG"))
         .with_writer(std::io::stderr)
         .init();
+    deadheat::lay_out_problems();
     let interrupted = match signals::listen() {
         Ok(interrupted) => interrupted,
         Err(error) => {
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     match command::run(cli.command, &interrupted) {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
-            let _ = writeln!(std::io::stderr(), "{:?}", problem.report());
+            let _ = writeln!(std::io::stderr(), "{}", problem.in_words());
             ExitCode::from(2)
         }
     }

@@ -25,6 +25,10 @@ pub fn annotation(report: &Report) -> Option<String> {
                 })
                 .collect(),
         ),
+        Verdict::Bug => Some(line(
+            "A bug, not a race",
+            &summary(report, Style::plain(100)),
+        )),
         Verdict::Unrepeatable => Some(line("Not repeatable", &summary(report, Style::plain(100)))),
         Verdict::Clean | Verdict::NoRaceFound => None,
     }

@@ -37,11 +37,9 @@ pub fn junit(reports: &[Report]) -> Result<String, JunitError> {
 
 fn status(report: &Report) -> TestCaseStatus {
     let kind = match report.verdict {
-        Verdict::Clean | Verdict::NoRaceFound if report.broken_serially.is_empty() => {
-            return TestCaseStatus::success();
-        }
+        Verdict::Clean | Verdict::NoRaceFound => return TestCaseStatus::success(),
         Verdict::Unrepeatable => NonSuccessKind::Error,
-        _ => NonSuccessKind::Failure,
+        Verdict::Race | Verdict::Bug => NonSuccessKind::Failure,
     };
     let mut status = TestCaseStatus::non_success(kind);
     if let Some(race) = report.races.first() {

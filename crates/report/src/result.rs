@@ -62,6 +62,8 @@ pub struct Report {
 pub enum Verdict {
     /// A race was found.
     Race,
+    /// The actors break an invariant even one after the other: a bug that needs no race.
+    Bug,
     /// Every trace was explored, and none is a race.
     Clean,
     /// None was found before a budget or a bound ended the search.
@@ -75,7 +77,7 @@ impl Verdict {
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Clean | Self::NoRaceFound => 0,
-            Self::Race => 1,
+            Self::Race | Self::Bug => 1,
             Self::Unrepeatable => 3,
         }
     }

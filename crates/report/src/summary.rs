@@ -14,6 +14,7 @@ pub fn summary(report: &Report, style: Style) -> String {
         Verdict::Clean => (Ink::Good, "clean"),
         Verdict::NoRaceFound => (Ink::Heading, "no race found"),
         Verdict::Race => (Ink::Bad, "race"),
+        Verdict::Bug => (Ink::Bad, "bug"),
         Verdict::Unrepeatable => (Ink::Bad, "unrepeatable"),
     };
     let mut out = String::new();
@@ -37,7 +38,8 @@ pub fn summary(report: &Report, style: Style) -> String {
     }
     for (name, order) in &report.broken_serially {
         let text = format!(
-            "\"{name}\" does not hold even when the actors run one after the other ({}): that is a bug, not a race.",
+            "The invariant \"{name}\" does not hold after {}. No schedule can mend that: cure it first, or correct the \
+             invariant.",
             order.join(", then ")
         );
         out.push_str(&paragraph(&text, Ink::Bad, style));
@@ -83,6 +85,9 @@ fn verdict(report: &Report) -> String {
         }
         Verdict::Race => {
             format!("{} found ({traces}, {effort})", report.races.len())
+        }
+        Verdict::Bug => {
+            format!("not a race: the actors go wrong even one after the other ({effort})")
         }
         Verdict::Unrepeatable => {
             format!(

@@ -241,7 +241,7 @@ fn what_else_one_should_know() {
         broken_serially: [("at most four".to_owned(), vec!["ben".to_owned(), "p1".to_owned()])].into(),
         background: (1..8).map(|n| format!("select {n} -- ping")).collect(),
         notes: vec!["the reply to `select * from big` was too large to hold; its statement has no commit gap".to_owned()],
-        ..report(Verdict::Clean)
+        ..report(Verdict::Bug)
     }));
 }
 
@@ -287,19 +287,22 @@ fn junit_has_a_case_a_scenario() {
     let reports = [
         raced(),
         report(Verdict::Clean),
+        report(Verdict::Bug),
         report(Verdict::Unrepeatable),
     ];
     insta::assert_snapshot!(crate::junit(&reports).unwrap());
 }
 
 #[test]
-fn github_is_told_of_races_only() {
+fn github_is_told_of_races_and_bugs_only() {
     let line = crate::annotation(&raced()).unwrap();
     assert!(
         line.starts_with("::error file=lobby.toml,title=Race%3A check-then-act::p1 read 3"),
         "{line}"
     );
     assert_eq!(line.lines().count(), 1);
+    let bug = crate::annotation(&report(Verdict::Bug)).unwrap();
+    assert!(bug.contains("title=A bug%2C not a race::"), "{bug}");
     assert_eq!(crate::annotation(&report(Verdict::Clean)), None);
 }
 
@@ -309,8 +312,9 @@ fn exit_codes() {
         Verdict::Clean,
         Verdict::NoRaceFound,
         Verdict::Race,
+        Verdict::Bug,
         Verdict::Unrepeatable,
     ]
     .map(Verdict::exit_code);
-    assert_eq!(codes, [0, 0, 1, 3]);
+    assert_eq!(codes, [0, 0, 1, 1, 3]);
 }

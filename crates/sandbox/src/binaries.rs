@@ -91,7 +91,14 @@ pub(crate) fn newest(places: &[Place]) -> Option<&Binaries> {
         .max_by_key(|found| found.order())
 }
 
+/// Environment variable that names the folder of the programs to use; nowhere else is searched then.
+const CHOSEN: &str = "DEADHEAT_POSTGRES";
+
 fn places() -> Vec<(String, Vec<PathBuf>)> {
+    if let Some(chosen) = env::var_os(CHOSEN).filter(|value| !value.is_empty()) {
+        let folder = PathBuf::from(chosen);
+        return vec![(format!("{CHOSEN}={}", folder.display()), vec![folder])];
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places = vec![("PATH".to_owned(), env::split_paths(&path).collect())];
     let config = Command::new("pg_config")

@@ -99,6 +99,32 @@ fn install_command() -> &'static str {
     .map_or("apt-get install postgresql", |(_, command)| command)
 }
 
+impl Findings {
+    /// Where server programs were sought and what was there, a line a place.
+    pub fn searched(&self) -> String {
+        let mut text = "searched, in this order:".to_owned();
+        let mut nothing = "nothing";
+        for place in &self.places {
+            let mut said: Vec<String> = place.found.iter().map(ToString::to_string).collect();
+            said.extend(
+                place
+                    .unusable
+                    .iter()
+                    .map(|(path, why)| format!("{}: {why}", path.display())),
+            );
+            let said = if said.is_empty() {
+                nothing.to_owned()
+            } else {
+                // What a later place has under another name is not told again.
+                nothing = "nothing more";
+                said.join("; ")
+            };
+            text.push_str(&format!("\n  {}: {said}", place.place));
+        }
+        text
+    }
+}
+
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.used {
@@ -117,22 +143,7 @@ impl fmt::Display for Findings {
             Ok(folder) => writeln!(f, "runs     {}", folder.display())?,
             Err(why) => writeln!(f, "runs     {why}")?,
         }
-        writeln!(f, "searched, in this order:")?;
-        for place in &self.places {
-            let mut said: Vec<String> = place.found.iter().map(ToString::to_string).collect();
-            said.extend(
-                place
-                    .unusable
-                    .iter()
-                    .map(|(path, why)| format!("{}: {why}", path.display())),
-            );
-            let said = if said.is_empty() {
-                "nothing".to_owned()
-            } else {
-                said.join("; ")
-            };
-            writeln!(f, "  {}: {said}", place.place)?;
-        }
+        writeln!(f, "{}", self.searched())?;
         match &self.remedy {
             Some(command) => write!(f, "to mend it: {command}"),
             None => write!(f, "nothing is missing"),

@@ -9,7 +9,7 @@ use crate::doctor::Findings;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No PostgreSQL server programs on this machine.
-    #[error("no PostgreSQL server programs were found\n{0}")]
+    #[error("no PostgreSQL server programs were found on this machine\n{0}")]
     NoBinaries(Box<Findings>),
     /// The operating system refused something.
     #[error("cannot {doing}: {source}")]
@@ -47,10 +47,7 @@ pub enum Error {
     #[error("the server address cannot be understood: {0}")]
     Address(String),
     /// A named server that is not on this machine.
-    #[error(
-        "the server {host} is not on this machine, and scratch databases would be created there; \
-         allow it explicitly if that is meant"
-    )]
+    #[error("the server {host} is not on this machine, and scratch databases would be made there")]
     Remote {
         /// The host as given.
         host: String,
@@ -130,6 +127,8 @@ pub struct SetupError {
     pub line: usize,
     /// Column in that line in characters, counted from 1.
     pub column: usize,
+    /// Byte of the statement that the server points at; 0 where it points at none.
+    pub offset: usize,
     /// The statement that failed; empty when the failure is not one of a statement.
     pub statement: String,
     /// SQLSTATE, when the server refused.

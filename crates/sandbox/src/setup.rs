@@ -56,6 +56,7 @@ impl Place<'_> {
             origin: self.origin.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
+            offset: 0,
             statement: String::new(),
             code: None,
             message,
@@ -93,11 +94,13 @@ impl Place<'_> {
                 ..self.plain(in_words(error))
             };
         };
+        let offset = offset(piece.text, said);
         let exact = Place {
-            at: self.at + offset(piece.text, said),
+            at: self.at + offset,
             ..self
         };
         SetupError {
+            offset,
             statement: shortened(piece.text),
             code: Some(said.code().code().to_owned()),
             detail: said.detail().map(str::to_owned),

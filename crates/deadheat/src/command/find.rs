@@ -39,7 +39,7 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
     if let Some(file) = &find.junit {
         let text = deadheat_report::junit(&reports)
             .map_err(|error| Problem::other(format!("JUnit XML: {error}"), None))?;
-        std::fs::write(file, text).map_err(|error| Problem::file(file, error))?;
+        std::fs::write(file, text).map_err(|error| Problem::file(file, "write", &error))?;
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && !find.json {
         for annotation in reports.iter().filter_map(deadheat_report::annotation) {
@@ -71,21 +71,20 @@ fn one(
             let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
             display.doing("running the serial orders");
             let actors = ground.scenario.actors.len();
-            let searched = Hunt::new(&mut labs, actors, rules, &budget, &mut display).search()?;
+            let searched = Hunt::new(&mut labs, actors, rules, &budget, &mut display)
+                .search()
+                .map_err(|trouble| Problem::of(trouble, &ground.scenario.path))?;
             let (notes, profile) = labs.end();
             (searched, notes, profile, count)
         }
         // Actors that never repeat themselves when they run alone: that is a verdict too.
-        Err(Problem::Lab {
-            trouble: Trouble::Unrepeatable(difference),
-            ..
-        }) => (
+        Err(Trouble::Unrepeatable(difference)) => (
             Searched::unrepeatable(*difference),
             Notes::default(),
             Profile::default(),
             0,
         ),
-        Err(problem) => return Err(problem),
+        Err(trouble) => return Err(Problem::of(trouble, &ground.scenario.path)),
     };
     display.clear();
     let (searched, notes, profile, labs) = searched;
@@ -156,9 +155,16 @@ impl Conclusion<'_> {
         let searched = &self.searched;
         let runs = searched.progress.runs + searched.serial_runs;
         let seconds = searched.time.as_secs_f64();
-        let mut notes: Vec<String> = self.notes.all().map(str::to_owned).collect();
+        let mut notes: Vec<String> = self.notes.all().collect();
         notes.extend(searched.inconclusive.iter().cloned());
-        let exhausted = matches!(searched.end, End::Over(Ending::Exhausted));
+        let stalled: Vec<&str> = self.notes.stalled().collect();
+        if !stalled.is_empty() {
+            notes.push(format!(
+                "{} had to wait for something outside the database (a mutex, a connection of the pool)",
+                stalled.join(", ")
+            ));
+        }
+        let exhausted = matches!(searched.end, End::Over(Ending::Exhausted)) && !self.has_stalled();
         let report = Report {
             scenario: file_name(&self.scenario.path),
             verdict: self.verdict(exhausted),
@@ -191,10 +197,14 @@ impl Conclusion<'_> {
         match &self.searched.end {
             End::Unrepeatable(_) => Verdict::Unrepeatable,
             _ if !self.searched.races.is_empty() => Verdict::Race,
-            End::BrokenSerially(_) => Verdict::Race,
+            End::BrokenSerially(_) => Verdict::Bug,
             _ if exhausted && self.searched.inconclusive.is_empty() => Verdict::Clean,
             _ => Verdict::NoRaceFound,
         }
+    }
+
+    fn has_stalled(&self) -> bool {
+        self.notes.stalled().next().is_some()
     }
 
     fn stopped(&self) -> Option<Stopped> {
@@ -209,6 +219,11 @@ impl Conclusion<'_> {
                 _ => Stopped::Other(why.clone()),
             }),
             End::Stopped(reason) => Some(reason.clone()),
+            End::Over(Ending::Exhausted) if self.has_stalled() => Some(Stopped::Other(
+                "every order of the statements was tried, but actors had to wait for something outside \
+                 the database (a mutex, a connection of the pool), and who gets it first is not explored"
+                    .into(),
+            )),
             End::Over(Ending::Exhausted) if !self.searched.inconclusive.is_empty() => Some(
                 Stopped::Other("all traces were explored, but not every outcome could be judged".into()),
             ),
@@ -263,7 +278,10 @@ fn file_name(path: &Path) -> String {
 fn where_the_time_went(profile: &Profile) -> String {
     let runs = profile.runs.max(1) as f64;
     let line = |what: &str, time: Duration| {
-        format!("  {what:<22}{:>9.3} ms a run\n", time.as_secs_f64() * 1000.0 / runs)
+        format!(
+            "  {what:<22}{:>9.3} ms a run\n",
+            time.as_secs_f64() * 1000.0 / runs
+        )
     };
     [
         format!("where the time went, over {} runs:\n", profile.runs),

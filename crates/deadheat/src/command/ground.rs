@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use deadheat_lab::Blueprint;
+use deadheat_lab::{Blueprint, Trouble};
 use deadheat_scenario::Scenario;
 
 use crate::args::ServerFlags;
@@ -36,7 +36,9 @@ impl Ground {
             .build()
             .map_err(|error| Problem::other(format!("cannot start: {error}"), None))?;
         let drawing = Blueprint::draw(Arc::clone(&scenario), flags.allow_remote_server);
-        let blueprint = Arc::new(runtime.block_on(drawing)?);
+        let drawn = runtime.block_on(drawing);
+        let blueprint = drawn.map_err(|trouble| Problem::of(trouble, &scenario.path))?;
+        let blueprint = Arc::new(blueprint);
         Ok(Self {
             scenario,
             blueprint,
@@ -45,10 +47,10 @@ impl Ground {
     }
 
     /// Builds labs: as many as are asked for, and can be.
-    pub fn labs(&self, asked: Option<u16>) -> Result<Labs, Problem> {
+    pub fn labs(&self, asked: Option<u16>) -> Result<Labs, Trouble> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = self.blueprint.most_labs().unwrap_or(usize::MAX);
         let count = asked.map_or(cores, usize::from).min(most);
-        Ok(Labs::build(&self.blueprint, count)?)
+        Labs::build(&self.blueprint, count)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deadheat_explore::{Actor, Cursor};
 use deadheat_lab::record::Record;
-use deadheat_verdict::{FirstDifference, LoadError, Saved, compare_steps};
+use deadheat_verdict::{FirstDifference, Saved, compare_steps};
 use serde_json::json;
 
 use super::ground::Ground;
@@ -28,18 +28,28 @@ struct Replayed {
 
 /// Reads a saved race.
 pub fn load(path: &Path) -> Result<Saved, Problem> {
-    let text = std::fs::read_to_string(path).map_err(|error| Problem::file(path, error))?;
-    Saved::from_json(&text).map_err(|error: LoadError| Problem::Race {
-        file: path.display().to_string(),
-        error,
-    })
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Problem::file(path, "read", &error))?;
+    Saved::from_json(&text).map_err(|error| Problem::race(path, &error))
 }
 
 /// Runs the command; returns the exit code.
 pub fn run(replay: &Replay, interrupted: &Interrupted) -> Result<u8, Problem> {
     let saved = load(&replay.race)?;
     let folder = replay.race.parent().unwrap_or(Path::new("."));
-    let scenario = Ground::read(&folder.join(&saved.scenario))?;
+    let place = folder.join(&saved.scenario);
+    if !place.exists() {
+        return Err(Problem::other(
+            format!(
+                "the scenario of this race is gone: there is no {}",
+                place.display()
+            ),
+            Some(
+                "the race names it from its own folder: put it back there, or find the race again with `deadheat find`",
+            ),
+        ));
+    }
+    let scenario = Ground::read(&place)?;
     let schedule = schedule(&saved, &scenario)?;
     let display = Display::new(&scenario.title, interrupted);
     display.doing("replaying");
@@ -75,8 +85,13 @@ fn schedule(saved: &Saved, scenario: &deadheat_scenario::Scenario) -> Result<Vec
             .map(|index| Actor(index as u16))
             .ok_or_else(|| {
                 Problem::other(
-                    format!("the race has an actor `{name}`, the scenario has none of that name"),
-                    Some("the scenario was changed since; run `deadheat find` again"),
+                    format!(
+                        "the race has an actor `{name}`, {} has none of that name",
+                        scenario.path.display()
+                    ),
+                    Some(
+                        "the scenario has changed since: find the race again with `deadheat find`",
+                    ),
                 )
             })
     };
@@ -90,7 +105,8 @@ fn replay_all(
     times: u32,
     mut display: Display,
 ) -> Result<Replayed, Problem> {
-    let mut labs = ground.labs(Some(1))?;
+    let trouble = |trouble| Problem::of(trouble, &ground.scenario.path);
+    let mut labs = ground.labs(Some(1)).map_err(trouble)?;
     let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
     let budget = Budget::none();
     let actors = ground.scenario.actors.len();
@@ -117,7 +133,7 @@ fn replay_all(
     labs.end();
     match outcome {
         Ok(()) => Ok(replayed),
-        Err(Stop::Trouble(trouble)) => Err(trouble.into()),
+        Err(Stop::Trouble(found)) => Err(trouble(found)),
         Err(Stop::Unrepeatable(difference)) => Err(Problem::other(
             format!(
                 "the serial orders do not repeat: {} | {}",

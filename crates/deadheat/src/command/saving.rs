@@ -13,7 +13,7 @@ const FOLDER: &str = ".deadheat";
 /// the place of its earlier file.
 pub fn save(saved: &Saved, scenario: &Scenario) -> Result<PathBuf, Problem> {
     let folder = Path::new(FOLDER);
-    std::fs::create_dir_all(folder).map_err(|error| Problem::file(folder, error))?;
+    std::fs::create_dir_all(folder).map_err(|error| Problem::file(folder, "make", &error))?;
     let stem = scenario
         .path
         .file_stem()
@@ -28,8 +28,8 @@ pub fn save(saved: &Saved, scenario: &Scenario) -> Result<PathBuf, Problem> {
         }
         // Written aside and renamed: a reader never sees half a file.
         let aside = folder.join(format!(".{stem}-{number}.json.new"));
-        std::fs::write(&aside, &text).map_err(|error| Problem::file(&aside, error))?;
-        std::fs::rename(&aside, &path).map_err(|error| Problem::file(&path, error))?;
+        std::fs::write(&aside, &text).map_err(|error| Problem::file(&aside, "write", &error))?;
+        std::fs::rename(&aside, &path).map_err(|error| Problem::file(&path, "write", &error))?;
         return Ok(path);
     }
     Err(Problem::other("no name is free for the race", None))

@@ -1,0 +1,140 @@
+//! Places in a scenario's text: where the value stands that a trouble of a lab is about.
+
+use std::ops::Range;
+use std::path::Path;
+
+use deadheat_sandbox::SetupError;
+
+/// A place in a file.
+pub struct Place {
+    /// The file, as it is shown.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// Bytes of the text.
+    pub span: Range<usize>,
+}
+
+/// The value in the first section that begins with `header` (`[service.web]`; `[database` for any database), or the
+/// section's first line where the value is written otherwise than it reads.
+pub fn of_value(scenario: &Path, header: &str, value: &str) -> Option<Place> {
+    let text = std::fs::read_to_string(scenario).ok()?;
+    let section = section(&text, header)?;
+    let from = section.start;
+    let span = match text[from..].find(value) {
+        Some(at) if !value.is_empty() => from + at..from + at + value.len(),
+        _ => section,
+    };
+    Some(Place {
+        file: scenario.display().to_string(),
+        text,
+        span,
+    })
+}
+
+/// The line of the first section that begins with `header` on which `key` is set.
+pub fn of_key(scenario: &Path, header: &str, key: &str) -> Option<Place> {
+    let text = std::fs::read_to_string(scenario).ok()?;
+    let mut at = section(&text, header)?.end;
+    for line in text[at..].split_inclusive('\n') {
+        let shown = line.trim();
+        let rest = shown.strip_prefix(key).map(str::trim_start);
+        if rest.is_some_and(|rest| rest.starts_with('=')) {
+            let start = at + line.len() - line.trim_start().len();
+            return Some(Place {
+                file: scenario.display().to_string(),
+                span: start..start + shown.len(),
+                text,
+            });
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// The statement of a setup that failed: the word that the server points at, or all of it.
+pub fn of_statement(error: &SetupError) -> Option<Place> {
+    if error.statement.is_empty() {
+        return None;
+    }
+    let (file, inline) = match error.origin.rsplit_once(" [") {
+        Some((scenario, _)) if scenario.ends_with(".toml") => (scenario, true),
+        _ => (error.origin.as_str(), false),
+    };
+    let text = std::fs::read_to_string(file).ok()?;
+    let statement = error.statement.trim_end_matches('…');
+    let start = text
+        .match_indices(statement)
+        .map(|(at, _)| at)
+        // A file may hold the same statement twice; lines of an inline text are not those of the file.
+        .find(|at| inline || line(&text, at + error.offset) == error.line)?;
+    let span = match statement.get(error.offset..) {
+        Some(rest) if error.offset > 0 => {
+            let at = start + error.offset;
+            at..at + word(rest)
+        }
+        _ => start..start + statement.len(),
+    };
+    Some(Place {
+        file: file.to_owned(),
+        text,
+        span,
+    })
+}
+
+/// The line that begins with `header`, blanks aside.
+fn section(text: &str, header: &str) -> Option<Range<usize>> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let shown = line.trim();
+        if shown.starts_with(header) {
+            let start = at + line.len() - line.trim_start().len();
+            return Some(start..start + shown.len());
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// Line of a byte, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Length of the word at the beginning, at least one character.
+fn word(text: &str) -> usize {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    end.unwrap_or(text.len()).max(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_found_by_its_first_line() {
+        let text = "title = \"x\"\n  [service.web]\nrun = \"y\"\n";
+        assert_eq!(
+            section(text, "[service.web]").map(|span| &text[span]),
+            Some("[service.web]")
+        );
+        assert_eq!(section(text, "[database"), None);
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_name_however_it_is_spaced() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("x.toml");
+        std::fs::write(&file, "[database]\nserver_name = 1\n  server=\"x\" # y\n")
+            .expect("written");
+        let place = of_key(&file, "[database", "server").expect("is there");
+        assert_eq!(&place.text[place.span], "server=\"x\" # y");
+    }
+
+    #[test]
+    fn a_word_ends_where_the_name_does() {
+        assert_eq!(word("größe(1)"), "größe".len());
+        assert_eq!(word(") from t"), 1);
+    }
+}
