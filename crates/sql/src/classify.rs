@@ -81,7 +81,25 @@ fn without_gap(mut one: One) -> One {
 }
 
 fn dml(schema: &Schema, node: &SyntaxNode, kind: Kind) -> One {
-    Walk::over(schema, node).finish(kind)
+    let nested = |inside: SyntaxNode| {
+        matches!(
+            inside.kind(),
+            K::SELECT
+                | K::COMPOUND_SELECT
+                | K::PAREN_SELECT
+                | K::VALUES
+                | K::TABLE
+                | K::INSERT
+                | K::UPDATE
+                | K::DELETE
+                | K::MERGE
+                | K::WITH_CLAUSE
+        )
+    };
+    One {
+        direct: !node.descendants().skip(1).any(nested),
+        ..Walk::over(schema, node).finish(kind)
+    }
 }
 
 /// Planning looks at the tables; ANALYZE runs the statement.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::footprint::{Advisory, Mode, Named, Parts, SequenceUse, Strength, TableAccess};
+use crate::held::Held;
 use crate::keys::{KeyAccess, KeyValue};
 use crate::rows::{Column, Image, Rows};
 use crate::schema::{Changed, Schema, TableId};
@@ -87,6 +88,8 @@ pub(crate) struct Pending {
     pub(crate) session: Parts,
     /// A deferrable trigger may fire at COMMIT (`true`: does even without SET CONSTRAINTS).
     pub(crate) trigger: Option<bool>,
+    /// Row locks it certainly has.
+    pub(crate) held: Held,
     /// Tables written.
     pub(crate) written: std::collections::BTreeSet<u32>,
 }
@@ -329,6 +332,9 @@ impl Place<'_> {
             self.schema.identifies(table, column) && !self.changed.contains(family, column)
         };
         let locked = rows.only(keep);
+        if pending.held.covers(family, &locked, strength) {
+            return;
+        }
         self.each(
             table,
             [now, &mut pending.commit, &mut pending.rollback],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::analyst::Analyst;
 use crate::effect::{Pending, Place, touched};
 use crate::footprint::{Footprint, Parts};
+use crate::held::Held;
 use crate::probe::Counts;
 use crate::statement::{Doubt, Isolation, Kind, One, Parsed, Scope, TxEnd};
 
@@ -98,6 +99,7 @@ impl Ledger {
             }
         }
         self.counters(analyst, session, &unsure, ran, &mut step);
+        self.holds(analyst, session, batch, ran);
         if aborted {
             // An error frees what the transaction (or, at worst, a savepoint of it) held.
             step.merge(&self.freed(session));
@@ -205,6 +207,17 @@ impl Ledger {
         step
     }
 
+    /// Notes which rows a statement has certainly locked: one that came alone, so that the answer is its own.
+    fn holds(&mut self, analyst: &Analyst, session: u32, batch: &[Bound], ran: &Facts<'_>) {
+        if let ([(parsed, params)], [tag], None) = (batch, ran.tags, ran.error)
+            && let [one] = parsed.statements.as_slice()
+        {
+            let state = self.sessions.entry(session).or_default();
+            let held = &mut state.pending.held;
+            held.note(&analyst.schema, one, params, tag);
+        }
+    }
+
     /// A COMMIT or ROLLBACK that was sent in the batch.
     fn ended(&mut self, analyst: &Analyst, session: u32, end: TxEnd, ran: &Facts<'_>) -> Footprint {
         let level = self.isolation(analyst, session);
@@ -252,7 +265,11 @@ impl Ledger {
             Kind::Level(Scope::Session, level) => state.set(*level, true),
             Kind::Reset => (state.default, state.unclear) = (None, false),
             Kind::Constraints => state.constraints_set = true,
-            Kind::RollbackTo => now.add(&state.pending.rollback),
+            Kind::RollbackTo => {
+                now.add(&state.pending.rollback);
+                // Which of them were taken since the savepoint is not known.
+                state.pending.held = Held::default();
+            }
             Kind::Session | Kind::End(_) => {}
             Kind::Query | Kind::Change | Kind::Copy | Kind::Other => {
                 if level > Isolation::ReadCommitted || state.unclear {

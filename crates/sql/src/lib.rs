@@ -18,6 +18,7 @@ mod conflict;
 mod dml;
 mod effect;
 mod footprint;
+mod held;
 mod insert;
 mod keys;
 mod ledger;

@@ -117,6 +117,8 @@ pub struct One {
     pub(crate) strange: bool,
     /// May be run as two steps, work and commit.
     pub(crate) gap: bool,
+    /// No other statement is nested in it that may find rows of its own, or never run.
+    pub(crate) direct: bool,
     /// Columns that it changes.
     pub(crate) changed: Vec<(u32, Column)>,
 }
@@ -131,6 +133,7 @@ impl One {
             schema: false,
             strange: false,
             gap: false,
+            direct: false,
             changed: Vec::new(),
         }
     }
