@@ -36,6 +36,14 @@ fn two_increments_make_one() {
 }
 
 #[test]
+fn what_should_be_stands_beside_what_is() {
+    let json = all_of("lost-update.toml");
+    let row = &json["races"][0]["outcome"]["differs"][0];
+    assert_eq!(row["found"], "id=1 v=1", "{json:#}");
+    assert_eq!(row["serial"], "id=1 v=2", "{json:#}");
+}
+
+#[test]
 fn three_increments_make_two_or_one() {
     race("lost-update-3.toml", "lost-update", 16);
 }

@@ -72,11 +72,12 @@ impl Lab {
         Ok(lab)
     }
 
-    /// What the databases hold at the start of every run, table by table.
+    /// What the databases hold at the start of every run, table by table: what the last run left is put back first.
     ///
     /// # Errors
-    /// When a database cannot be read.
-    pub async fn start_tables(&self) -> Result<BTreeMap<String, Table>, Trouble> {
+    /// When a database cannot be put back or read.
+    pub async fn start_tables(&mut self) -> Result<BTreeMap<String, Table>, Trouble> {
+        self.put_back(false).await?;
         let mut tables = BTreeMap::new();
         for base in &self.stage.bases {
             tables.extend(base.all_tables().await?);

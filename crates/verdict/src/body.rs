@@ -11,6 +11,8 @@ pub(crate) struct Flat {
     pub shape: String,
     /// Status, tag or SQLSTATE.
     pub head: String,
+    /// Whether a number for a head counts rows.
+    pub counts: bool,
     /// Values in order.
     pub leaves: Vec<Leaf>,
     /// Rows without an order: results of statements without ORDER BY.
@@ -73,6 +75,7 @@ pub(crate) fn flatten(reply: &Reply, rules: &Rules) -> Flat {
             Flat {
                 shape: format!("{} {status}", shape_of(request)),
                 head: status.to_string(),
+                counts: false,
                 leaves,
                 bag: None,
             }
@@ -80,6 +83,7 @@ pub(crate) fn flatten(reply: &Reply, rules: &Rules) -> Flat {
         Reply::NoAnswer { request, .. } => Flat {
             shape: shape_of(request),
             head: "no answer".to_owned(),
+            counts: false,
             leaves: Vec::new(),
             bag: None,
         },
@@ -93,6 +97,7 @@ pub(crate) fn flatten(reply: &Reply, rules: &Rules) -> Flat {
             Flat {
                 shape: run.clone(),
                 head: format!("exit {status}"),
+                counts: false,
                 leaves,
                 bag: None,
             }
@@ -110,6 +115,7 @@ fn sql_reply(sql: &str, table: &Table, tag: &str, error: Option<&str>) -> Flat {
     let mut flat = Flat {
         shape: sql.to_owned(),
         head: error.map_or_else(|| tag.to_owned(), |code| format!("error {code}")),
+        counts: true,
         leaves: Vec::new(),
         bag: None,
     };

@@ -219,7 +219,11 @@ impl Reader<'_> {
         let fixed = |text: &str| vec![Atom::Text(text.to_owned())];
         let mut rows = vec![Row {
             cells: vec![fixed("head"), fixed(&flat.head)],
-            shown: flat.head.clone(),
+            shown: match flat.head.parse::<u64>() {
+                Ok(1) if flat.counts => "1 row".to_owned(),
+                Ok(n) if flat.counts => format!("{n} rows"),
+                _ => flat.head.clone(),
+            },
         }];
         for leaf in &flat.leaves {
             let value = match &leaf.text {

@@ -1,8 +1,9 @@
 //! What differs between two outcomes, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use deadheat_explore::Actor;
 use serde::{Deserialize, Serialize};
 
 use crate::canon::{Atom, Cell, Group, Outcome, Row};
@@ -90,56 +91,162 @@ pub(crate) fn differences(found: &Outcome, serial: &Outcome) -> Vec<Difference> 
     }
     let mut out = Vec::new();
     let empty = Vec::new();
-    let groups: std::collections::BTreeSet<&Group> =
-        found.groups.keys().chain(serial.groups.keys()).collect();
-    for group in groups {
-        let a = found.groups.get(group).unwrap_or(&empty);
-        let b = serial.groups.get(group).unwrap_or(&empty);
-        let (mut more, mut less) = apart(a, b, skeleton);
-        if let Group::Reply(actor, _) = group {
-            if more.is_empty() && less.is_empty() {
-                continue;
-            }
-            let request = found
-                .requests
-                .get(group)
-                .or_else(|| serial.requests.get(group));
-            out.push(Difference::Reply {
-                actor: found
-                    .actors
-                    .get(usize::from(actor.0))
-                    .cloned()
-                    .unwrap_or_default(),
-                request: request.cloned().unwrap_or_default(),
-                found: told(&more),
-                serial: told(&less),
-            });
-        } else if let Group::Table(table) = group {
-            let shared = more.len().min(less.len());
-            let serial = less
-                .drain(..shared)
-                .map(Some)
-                .chain(std::iter::repeat(None));
-            for (found, serial) in more.drain(..).zip(serial) {
-                out.push(Difference::Row {
+    let tables: BTreeSet<&String> = found
+        .groups
+        .keys()
+        .chain(serial.groups.keys())
+        .filter_map(|group| match group {
+            Group::Table(table) => Some(table),
+            Group::Reply(..) => None,
+        })
+        .collect();
+    for table in tables {
+        let group = Group::Table(table.clone());
+        let a = found.groups.get(&group).unwrap_or(&empty);
+        let b = serial.groups.get(&group).unwrap_or(&empty);
+        let (more, less) = apart(a, b, skeleton);
+        out.extend(
+            counted(pairs(more, less))
+                .into_iter()
+                .map(|(found, serial)| Difference::Row {
                     table: table.clone(),
-                    found: Some(found),
+                    found,
                     serial,
-                });
-            }
-            for serial in less {
-                out.push(Difference::Row {
-                    table: table.clone(),
-                    found: None,
-                    serial: Some(serial),
-                });
-            }
-        }
+                }),
+        );
+    }
+    for (n, name) in found.actors.iter().enumerate() {
+        replies((Actor(n as u16), name), found, serial, &mut out);
     }
     if out.is_empty() {
         references(found, serial, &mut out);
     }
     out
+}
+
+/// Rows that are probably the same one, changed, beside each other: those with the most values in common.
+fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<String>)> {
+    let alike = |a: &Row, b: &Row| {
+        let (a, b) = (skeleton(a), skeleton(b));
+        // The key mostly comes first: of pairs alike in number the one that agrees earlier is taken.
+        let first = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+        (a.iter().zip(&b).filter(|(x, y)| x == y).count(), first)
+    };
+    let mut scored: Vec<((usize, usize), usize, usize)> = Vec::new();
+    for (n, row) in more.iter().enumerate() {
+        for (m, other) in less.iter().enumerate() {
+            scored.push((alike(row, other), n, m));
+        }
+    }
+    scored.sort_by_key(|(score, n, m)| (std::cmp::Reverse(*score), *n, *m));
+    let mut partner: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for ((common, _), n, m) in scored {
+        if common > 0 && !partner.contains_key(&n) && !taken.contains(&m) {
+            partner.insert(n, m);
+            taken.insert(m);
+        }
+    }
+    let mut out: Vec<(Option<String>, Option<String>)> = more
+        .iter()
+        .enumerate()
+        .map(|(n, row)| {
+            let serial = partner.get(&n).map(|m| less[*m].shown.clone());
+            (Some(row.shown.clone()), serial)
+        })
+        .collect();
+    let mut index = 0;
+    less.retain(|_| {
+        index += 1;
+        !taken.contains(&(index - 1))
+    });
+    out.extend(less.iter().map(|row| (None, Some(row.shown.clone()))));
+    out
+}
+
+/// Equal rows once, with their number.
+fn counted(rows: Vec<(Option<String>, Option<String>)>) -> Vec<(Option<String>, Option<String>)> {
+    let mut counts: Vec<((Option<String>, Option<String>), usize)> = Vec::new();
+    for row in rows {
+        match counts.iter_mut().find(|(known, _)| *known == row) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((row, 1)),
+        }
+    }
+    let times = |text: Option<String>, count: usize| match text {
+        Some(text) if count > 1 => Some(format!("{text} ({count} times)")),
+        text => text,
+    };
+    counts
+        .into_iter()
+        .map(|((found, serial), count)| (times(found, count), times(serial, count)))
+        .collect()
+}
+
+/// What an actor was told, question by question; a question may have been asked in one of the runs only.
+fn replies(
+    (actor, name): (Actor, &str),
+    found: &Outcome,
+    serial: &Outcome,
+    out: &mut Vec<Difference>,
+) {
+    let (a, b) = (asked(found, actor), asked(serial, actor));
+    if a.is_empty() {
+        // An actor that counts as absent was told nothing that is compared.
+        return;
+    }
+    let mut say = |request: &str, found: String, serial: String| {
+        out.push(Difference::Reply {
+            actor: name.to_owned(),
+            request: request.to_owned(),
+            found,
+            serial,
+        });
+    };
+    const NOT_ASKED: &str = "(not asked)";
+    let (mut x, mut y) = (0, 0);
+    while x < a.len() || y < b.len() {
+        match (a.get(x), b.get(y)) {
+            (Some((request, rows)), Some((other, rows_then))) if request == other => {
+                let (more, less) = apart(rows, rows_then, skeleton);
+                if !(more.is_empty() && less.is_empty()) {
+                    say(request, told(&more), told(&less));
+                }
+                (x, y) = (x + 1, y + 1);
+            }
+            (Some((request, rows)), later) => {
+                let comes = later.is_some_and(|_| b[y..].iter().any(|(other, _)| other == request));
+                if comes {
+                    say(b[y].0, NOT_ASKED.to_owned(), told(&shown(b[y].1)));
+                    y += 1;
+                } else {
+                    say(request, told(&shown(rows)), NOT_ASKED.to_owned());
+                    x += 1;
+                }
+            }
+            (None, Some((request, rows))) => {
+                say(request, NOT_ASKED.to_owned(), told(&shown(rows)));
+                y += 1;
+            }
+            (None, None) => break,
+        }
+    }
+}
+
+/// What the actor asked, with what it was told, in order.
+fn asked(outcome: &Outcome, actor: Actor) -> Vec<(&str, &[Row])> {
+    outcome
+        .groups
+        .range(Group::Reply(actor, 0)..=Group::Reply(actor, usize::MAX))
+        .map(|(group, rows)| {
+            let request = outcome.requests.get(group).map_or("", String::as_str);
+            (request, rows.as_slice())
+        })
+        .collect()
+}
+
+fn shown(rows: &[Row]) -> Vec<&Row> {
+    rows.iter().collect()
 }
 
 fn references(found: &Outcome, serial: &Outcome, out: &mut Vec<Difference>) {
@@ -173,8 +280,12 @@ fn skeleton(row: &Row) -> Vec<Cell> {
         .collect()
 }
 
-/// Bag difference: what `a` has more, and what it has less, as shown.
-fn apart(a: &[Row], b: &[Row], key: impl Fn(&Row) -> Vec<Cell>) -> (Vec<String>, Vec<String>) {
+/// Bag difference: what `a` has more, and what it has less.
+fn apart<'r>(
+    a: &'r [Row],
+    b: &'r [Row],
+    key: impl Fn(&Row) -> Vec<Cell>,
+) -> (Vec<&'r Row>, Vec<&'r Row>) {
     let mut counts: BTreeMap<Vec<Cell>, i64> = BTreeMap::new();
     for row in b {
         *counts.entry(key(row)).or_default() += 1;
@@ -184,7 +295,7 @@ fn apart(a: &[Row], b: &[Row], key: impl Fn(&Row) -> Vec<Cell>) -> (Vec<String>,
         let count = counts.entry(key(row)).or_default();
         *count -= 1;
         if *count < 0 {
-            more.push(row.shown.clone());
+            more.push(row);
         }
     }
     let mut less = Vec::new();
@@ -192,17 +303,20 @@ fn apart(a: &[Row], b: &[Row], key: impl Fn(&Row) -> Vec<Cell>) -> (Vec<String>,
         let count = counts.entry(key(row)).or_default();
         if *count > 0 {
             *count -= 1;
-            less.insert(0, row.shown.clone());
+            less.push(row);
         }
     }
+    less.reverse();
     (more, less)
 }
 
-fn told(parts: &[String]) -> String {
+fn told(parts: &[&Row]) -> String {
     const MOST: usize = 4;
+    let texts =
+        |rows: &[&Row]| -> Vec<String> { rows.iter().map(|row| row.shown.clone()).collect() };
     match parts.len() {
         0 => "nothing more".to_owned(),
-        n if n > MOST => format!("{} and {} more", parts[..MOST].join(", "), n - MOST),
-        _ => parts.join(", "),
+        n if n > MOST => format!("{} and {} more", texts(&parts[..MOST]).join(", "), n - MOST),
+        _ => texts(parts).join(", "),
     }
 }

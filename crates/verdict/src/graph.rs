@@ -278,7 +278,10 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
             for access in accesses {
                 let writes_too = |row: bool| {
                     let own = |a: &Access| a.write && a.table == access.table;
-                    locks && accesses.iter().any(|a| own(a) && (!row || a.row == access.row))
+                    locks
+                        && accesses
+                            .iter()
+                            .any(|a| own(a) && (!row || a.row == access.row))
                 };
                 let one = Use {
                     actor: tx.actor,

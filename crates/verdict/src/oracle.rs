@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{End, Invariant, Record};
+use deadheat_lab::record::{End, Invariant, Record, Step};
 
 use crate::anomaly::{self, Anomaly, Kind};
 use crate::calibration::Calibration;
@@ -128,6 +128,40 @@ impl Oracle {
         self.calibration.learn(first, second, offsets, &self.rules)
     }
 
+    /// Learns from a run that is a known serial order once more: what differs between the two moves from run to run.
+    pub fn learn_repeat(&mut self, record: &Record) {
+        let Some(known) = self.repeated(record).map(|serial| serial.record.clone()) else {
+            return;
+        };
+        self.learn(&known, record, &[]);
+    }
+
+    /// The known serial order of the actors of these names.
+    pub fn order_of(&self, names: &[String]) -> Option<Vec<Actor>> {
+        let named = |(order, serial): &(&Vec<Actor>, &Serial)| {
+            order.len() == names.len()
+                && order
+                    .iter()
+                    .zip(names)
+                    .all(|(actor, name)| words::name(&serial.record, *actor) == *name)
+        };
+        self.serial
+            .iter()
+            .find(named)
+            .map(|(order, _)| order.clone())
+    }
+
+    /// The known serial order that this run repeats: its actors moved one after the other, by the same steps.
+    fn repeated(&self, record: &Record) -> Option<&Serial> {
+        let mut order: Vec<Actor> = record.steps.iter().map(|step| step.actor).collect();
+        order.dedup();
+        let serial = self.serial.get(&order)?;
+        let same = |(one, other): (&Step, &Step)| one.identity() == other.identity();
+        let steps = &serial.record.steps;
+        (steps.len() == record.steps.len() && steps.iter().zip(&record.steps).all(same))
+            .then_some(serial)
+    }
+
     /// The serial orders that are known.
     pub fn known(&self) -> impl Iterator<Item = &Vec<Actor>> {
         self.serial.keys()
@@ -162,7 +196,7 @@ impl Oracle {
         let (serially, broken): (Vec<&Invariant>, Vec<&Invariant>) = first_broken(record)
             .into_iter()
             .partition(|i| known.contains_key(&i.name));
-        let compared = if self.rules.serial {
+        let compared = if self.rules.serial && self.repeated(record).is_none() {
             self.compare(record)
         } else {
             Compared::Equal

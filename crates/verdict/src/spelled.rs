@@ -36,7 +36,11 @@ pub(crate) fn accesses(step: &Step) -> Vec<Access> {
                 continue;
             };
             let write = *writer == verb;
-            for write in if write { vec![false, true] } else { vec![false] } {
+            for write in if write {
+                vec![false, true]
+            } else {
+                vec![false]
+            } {
                 let access = Access {
                     table: name(pair[1]),
                     row: None,

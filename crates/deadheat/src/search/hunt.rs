@@ -216,6 +216,7 @@ impl<'a> Hunt<'a> {
         if record.end == RunEnd::Cut {
             return Ok(None);
         }
+        self.oracle.learn_repeat(&record);
         match self.judge(&record)? {
             Seen::Fine => Ok(None),
             Seen::BrokenSerially => Ok(Some(End::BrokenSerially(self.oracle.broken_serially()))),
@@ -278,6 +279,7 @@ impl<'a> Hunt<'a> {
             return Err(Stop::Unrepeatable(difference));
         }
         self.oracle.learn(record, &again, &[]);
+        self.repeat(&finding.nearest)?;
         match self.judge(&again)? {
             Seen::Race(_) => Ok(Some(match self.judge(record)? {
                 Seen::Race(finding) => *finding,
@@ -286,6 +288,17 @@ impl<'a> Hunt<'a> {
             // What looked wrong was a value that moves from run to run: now it is known.
             _ => Ok(None),
         }
+    }
+
+    /// Runs a known serial order once more: what has moved since its first run was not moved by a race. A second is
+    /// over, say, and with it a value that is signed with the time has changed.
+    fn repeat(&mut self, names: &[String]) -> Result<(), Stop> {
+        let Some(order) = self.oracle.order_of(names) else {
+            return Ok(());
+        };
+        let record = self.aside(|hunt| hunt.serial.once_more(&order, hunt.labs))?;
+        self.oracle.learn_repeat(&record);
+        Ok(())
     }
 
     /// Makes runs outside the search while others may be under way.

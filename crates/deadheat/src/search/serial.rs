@@ -84,6 +84,13 @@ impl Serial {
         self.last_word(&due, labs, last)
     }
 
+    /// Runs an order that is known once more.
+    pub fn once_more(&mut self, order: &[Actor], labs: &mut Labs) -> Result<Record, Stop> {
+        self.runs += 1;
+        let run = (Cursor::order(order.to_vec()), self.options(order, false));
+        Ok(labs.run(run.0, run.1)?.0)
+    }
+
     /// An order that never repeated is run twice more, to show how it differs.
     fn last_word(
         &mut self,

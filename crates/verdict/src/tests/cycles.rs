@@ -180,9 +180,7 @@ fn an_insert_with_a_condition_reads_before_it_writes() {
 fn a_function_reads_what_is_there_when_it_is_called() {
     let call = |story: Story, actor| {
         let story = story.sql(actor, "select add_one()").reads("counter", None);
-        story
-            .touches("counter", None, true)
-            .gives("add_one", "1")
+        story.touches("counter", None, true).gives("add_one", "1")
     };
     let story = call(call(Story::of(&["a", "b"]), 0), 1).blocked_by(&[0]);
     let story = story.gap(0).wakes(&[1]).gap(1);

@@ -199,6 +199,7 @@ fn with_many_actors_the_order_of_commits_is_asked_for_first() {
 fn all_orders_of_many_actors_are_asked_for_before_a_race_is_called() {
     let mut record = queue(&[3, 1, 4, 0, 2]);
     record.tables.get_mut("q").unwrap().rows.pop();
+    record.steps.swap(1, 2);
     let mut oracle = Oracle::new(Rules::default());
     let mut asked = 0;
     while let Judgement::NeedsSerial(orders) = oracle.judge(&record) {
@@ -386,4 +387,79 @@ fn a_refused_transaction_is_fine_where_40001_is_allowed() {
             "what the refused one wrote must not be there"
         );
     }
+}
+
+/// A cookie signed with the second in which it was made.
+#[test]
+fn a_serial_order_run_once_more_is_no_race_and_teaches_what_moves() {
+    let run = |order: [u16; 2], signed: &str| {
+        let mut story = Story::of(&["ben", "amy"]);
+        for actor in order {
+            story = story
+                .sql(actor, "update visits set n = n + 1")
+                .writes("visits", None, "UPDATE 1")
+                .gap(actor)
+                .told(usize::from(actor), "POST /visit", 200, "{}")
+                .header(usize::from(actor), "set-cookie", signed);
+        }
+        story.table("visits", &["n"], &[&["2"]]).done()
+    };
+    let mut oracle = oracle(Rules::default(), |first| {
+        run([first, 1 - first], "seen:1xV9FO:a1")
+    });
+    let later = run([0, 1], "seen:1xV9FP:b2");
+    assert!(matches!(oracle.judge(&later), Judgement::Clean));
+    let mut mixed = run([0, 1], "seen:1xV9FQ:c3");
+    mixed.steps.swap(1, 2);
+    assert!(matches!(oracle.judge(&mixed), Judgement::Race(_)));
+    oracle.learn_repeat(&later);
+    assert!(matches!(oracle.judge(&mixed), Judgement::Clean));
+}
+
+#[test]
+fn rows_that_changed_stand_beside_what_they_should_be() {
+    let end = |rows: &[&[&str]]| {
+        Story::of(&["ben", "amy"])
+            .table("t", &["id", "v", "note"], rows)
+            .done()
+    };
+    let serial = |_: u16| end(&[&["1", "2", "x"], &["2", "5", "y"]]);
+    let now = end(&[
+        &["9", "9", "z"],
+        &["2", "6", "y"],
+        &["1", "1", "x"],
+        &["9", "9", "z"],
+    ]);
+    let finding = race(oracle(Rules::default(), serial).judge(&now));
+    let said: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "t has a row more: id=9 v=9 note=z (2 times)",
+            "t: id=2 v=6 note=y, serially id=2 v=5 note=y",
+            "t: id=1 v=1 note=x, serially id=1 v=2 note=x",
+        ]
+    );
+}
+
+#[test]
+fn a_statement_that_was_not_sent_serially_shifts_no_other() {
+    let run = |inserts: bool| {
+        let mut story = Story::of(&["ben", "amy"]);
+        if inserts {
+            story = story.answered(0, "insert into t", "1", None);
+        }
+        let ends = story.answered(0, "commit", "0", None);
+        ends.table("t", &["id"], if inserts { &[&["1"]] } else { &[] })
+            .done()
+    };
+    let finding = race(oracle(Rules::default(), |_| run(false)).judge(&run(true)));
+    let said: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "t has a row more: id=1",
+            "ben was told 1 row to insert into t, serially (not asked)"
+        ]
+    );
 }
