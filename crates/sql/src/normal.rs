@@ -19,6 +19,7 @@ fn normalise(text: &str) -> String {
     for (at, token) in all.iter().enumerate() {
         match token.kind {
             Kind::Value | Kind::Number => push_value(&mut words),
+            Kind::Quoted | Kind::Word if is_passing_name(&all, at) => words.push("?".to_owned()),
             Kind::Quoted => words.push(token.text.to_owned()),
             Kind::Word => words.push(token.text.to_lowercase()),
             Kind::Sign if token.text == "-" && is_sign_of_number(&all, at) => {}
@@ -34,6 +35,32 @@ fn normalise(text: &str) -> String {
         words.pop();
     }
     words.join(" ")
+}
+
+/// Whether the token is the name of something that a session makes for itself and drivers number as they go: a
+/// savepoint, a cursor, a prepared statement.
+fn is_passing_name(all: &[Token<'_>], at: usize) -> bool {
+    let start = all[..at]
+        .iter()
+        .rposition(|token| token.text == ";")
+        .map_or(0, |end| end + 1);
+    let verb = all[start].text.to_ascii_lowercase();
+    let is = |token: Option<&Token<'_>>, word: &str| {
+        token.is_some_and(|token| token.text.eq_ignore_ascii_case(word))
+    };
+    let before = at.checked_sub(1).and_then(|before| all.get(before));
+    let ends = all.get(at + 1).is_none_or(|token| token.text == ";");
+    at > start
+        && match verb.as_str() {
+            "savepoint" | "release" => ends,
+            "rollback" => ends && (is(before, "to") || is(before, "savepoint")),
+            "declare" | "execute" => at == start + 1,
+            "prepare" => at == start + 1 && !is(all.get(at), "transaction"),
+            "close" => at == start + 1 && !is(all.get(at), "all"),
+            "deallocate" => ends && !is(all.get(at), "all"),
+            "fetch" | "move" => ends,
+            _ => false,
+        }
 }
 
 /// `?, ?` is `?`.
@@ -103,6 +130,22 @@ pub fn shorten(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbered_savepoints_and_cursors_are_alike() {
+        assert_eq!(
+            normalise("ROLLBACK TO SAVEPOINT \"s1400_x3\""),
+            normalise("rollback to savepoint \"s1400_x4\"")
+        );
+        assert_eq!(normalise("SAVEPOINT a1"), "savepoint ?");
+        assert_eq!(normalise("fetch 100 from \"_cur_1\""), "fetch ? from ?");
+        assert_eq!(
+            normalise("declare c1 cursor for select 1"),
+            "declare ? cursor for select ?"
+        );
+        assert_eq!(normalise("rollback"), "rollback");
+        assert_eq!(normalise("select 1; savepoint a"), "select ? ; savepoint ?");
+    }
 
     #[test]
     fn values_and_lengths_of_lists_do_not_matter() {
