@@ -20,6 +20,7 @@ test:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test -p deadheat --test tidy
 
 shops:
 	tools/python examples/oscar/requirements.txt examples/oscar/.venv

@@ -20,7 +20,7 @@ section! {
         preemptions: Option<Number<0, 1000>>,
         /// At most so many runs (default: no bound).
         runs: Option<Number<1, ENDLESS>>,
-        /// At most so long: "500ms", "60s", "2m" (default: no bound).
+        /// At most so long: "500ms", "90s", "2m" (default: 60s).
         time: Option<Time>,
         /// How many labs run side by side (default: as suits the machine).
         labs: Option<Number<1, 64>>,
@@ -38,7 +38,7 @@ pub struct Explore {
     pub preemptions: Option<u32>,
     /// The most runs; `None`: no bound.
     pub runs: Option<u64>,
-    /// The longest time; `None`: no bound.
+    /// The longest time, where the scenario says one.
     pub time: Option<Duration>,
     /// How many labs run side by side; `None`: the program decides.
     pub labs: Option<u16>,

@@ -1,4 +1,3 @@
-//! (see ARCHITECTURE.md)
 //! The scenario file: its keys, their meaning, their errors.
 //!
 //! [`load`] reads one and says everything that is wrong with it, with places and helps; [`schema`] describes it to
