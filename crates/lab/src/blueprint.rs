@@ -6,12 +6,16 @@ use deadheat_sandbox::{Database, PrivateOptions, Server, Spawn, Template};
 use deadheat_scenario::{Database as Plan, Scenario};
 
 use crate::error::Trouble;
+use crate::http::Browsers;
+use crate::lab::Lab;
 use crate::service::{LOG_LINES, as_env, fixed_port, shown};
 
 /// A scenario whose databases are set up.
 pub struct Blueprint {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) grounds: Arc<Vec<Ground>>,
+    /// Cookies and saved values that every run starts with.
+    pub(crate) browsers: Browsers,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -52,14 +56,43 @@ impl Blueprint {
             });
         }
         let grounds = Arc::new(grounds);
-        Ok(Self { scenario, grounds })
+        let drawn = Self {
+            scenario,
+            grounds,
+            browsers: Browsers::new(),
+        };
+        drawn.with_before().await
     }
 
     /// Another scenario on the same databases, as they were set up: what it says of databases itself is not looked at,
     /// but those it names must be there.
     pub fn with(&self, scenario: Arc<Scenario>) -> Self {
         let grounds = Arc::clone(&self.grounds);
-        Self { scenario, grounds }
+        Self {
+            scenario,
+            grounds,
+            browsers: self.browsers.clone(),
+        }
+    }
+
+    /// Does what comes before the runs, once: all labs begin with the same tables and cookies. What services keep in
+    /// their memory is not copied; that is what `each_run` is for.
+    async fn with_before(self) -> Result<Self, Trouble> {
+        if self.scenario.before.iter().all(|before| before.each_run) {
+            return Ok(self);
+        }
+        let first = Arc::new(self);
+        let (databases, browsers) = Lab::build(Arc::clone(&first)).await?.prepare().await?;
+        let mut drawn = Arc::try_unwrap(first)
+            .map_err(|_| Trouble::bug("the first lab is gone and still holds the blueprint"))?;
+        let grounds = Arc::get_mut(&mut drawn.grounds)
+            .ok_or_else(|| Trouble::bug("a blueprint that is being drawn was copied"))?;
+        for (ground, database) in grounds.iter_mut().zip(databases) {
+            let before = std::mem::replace(&mut ground.template, database.freeze().await?);
+            before.drop().await?;
+        }
+        drawn.browsers = browsers;
+        Ok(drawn)
     }
 
     /// How many labs can run side by side, if there is a limit: a port that is written out can be used once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deadheat_explore::Actor;
 use deadheat_gate::{Gate, Upstream};
-use deadheat_sandbox::Address;
+use deadheat_sandbox::{Address, Database};
 use deadheat_scenario::{Reset, Work};
 use tokio_postgres::{Config, NoTls};
 
@@ -16,7 +16,7 @@ use crate::base::Base;
 use crate::cast::{Cast, Role, Script};
 use crate::driver::ask;
 use crate::error::Trouble;
-use crate::http::{Browser, Call, send};
+use crate::http::{Browser, Browsers, Call, send};
 use crate::lab::Lab;
 use crate::record::Reply;
 use crate::service::{LOG_LINES, Service, Surroundings, choose_port, shown, spawn};
@@ -39,7 +39,7 @@ impl Lab {
         let services = self.open_services().await?;
         self.cast_actors(&services).await?;
         self.services_at = services;
-        self.before(false).await?;
+        self.stage.browsers.clone_from(&blueprint.browsers);
         self.stage.rest(&self.cast, &self.gates).await?;
         for base in &mut self.stage.bases {
             base.take_as_start().await?;
@@ -50,6 +50,17 @@ impl Lab {
         }
         self.fresh = true;
         Ok(())
+    }
+
+    /// Does what comes before the runs, then ends everything but the databases: every lab begins with copies of them.
+    pub(crate) async fn prepare(mut self) -> Result<(Vec<Database>, Browsers), Trouble> {
+        self.before(false).await?;
+        self.stage.rest(&self.cast, &self.gates).await?;
+        let bases = std::mem::take(&mut self.stage.bases);
+        let browsers = std::mem::take(&mut self.stage.browsers);
+        self.clear().await;
+        let databases = bases.into_iter().map(|base| base.database).collect();
+        Ok((databases, browsers))
     }
 
     /// Ends everything, latest first.
@@ -250,7 +261,7 @@ impl Lab {
     pub(crate) async fn before(&mut self, each_run: bool) -> Result<(), Trouble> {
         let scenario = Arc::clone(&self.blueprint.scenario);
         for before in &scenario.before {
-            if before.each_run != each_run && each_run {
+            if before.each_run != each_run {
                 continue;
             }
             match &before.work {

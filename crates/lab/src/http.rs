@@ -19,6 +19,9 @@ use crate::record::Reply;
 /// Redirects followed for one request before it is given up; browsers stop at about 20.
 const MOST_REDIRECTS: usize = 20;
 
+/// Cookies and saved values, by name of who has them.
+pub(crate) type Browsers = BTreeMap<String, Browser>;
+
 /// What somebody carries from request to request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Browser {

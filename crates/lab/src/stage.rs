@@ -19,7 +19,7 @@ use crate::conn::{Conn, Phase, Work};
 use crate::driver::Said;
 use crate::error::Trouble;
 use crate::frozen::Frozen;
-use crate::http::Browser;
+use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;
 use crate::record::Invariant;
@@ -62,7 +62,7 @@ pub(crate) struct Stage {
     /// What closed sessions let go of; part of the step in which it is noticed.
     pub loose: Footprint,
     /// Cookies and saved values at the start of every run, by name.
-    pub browsers: BTreeMap<String, Browser>,
+    pub browsers: Browsers,
     /// Server processes that wait and are stopped meanwhile.
     pub frozen: Frozen,
     /// Sessions of the SQL actors.
