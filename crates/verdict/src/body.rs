@@ -63,15 +63,19 @@ pub(crate) fn flatten(reply: &Reply, rules: &Rules) -> Flat {
             body,
         } => {
             let mut leaves = Vec::new();
-            let mut json = false;
+            let (mut json, mut page) = (false, false);
             for (name, value) in headers {
                 json |= name == "content-type" && value.contains("json");
+                page |= name == "content-type" && value.starts_with("text/html");
                 if !DROPPED.contains(&name.as_str()) {
                     let masked = rules.masks_header(name);
                     leaves.push(leaf(&format!("header {name}"), value, masked));
                 }
             }
-            content(body, json, rules, &mut leaves);
+            // A page renders whatever it read, early or late: comparing it would accuse every reader of old data.
+            if !page {
+                content(body, json, rules, &mut leaves);
+            }
             Flat {
                 shape: format!("{} {status}", shape_of(request)),
                 head: status.to_string(),

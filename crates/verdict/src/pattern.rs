@@ -49,7 +49,37 @@ pub(crate) fn learn(first: &str, second: &str, offsets: &BTreeSet<i64>) -> Optio
     } else {
         around(&a, &b)
     };
-    Some(join(pieces))
+    Some(widen(join(pieces)))
+}
+
+/// A token reaches to the next white space, quote, bracket or the like: what two signed or compressed values begin with
+/// alike says nothing about a third.
+fn widen(pattern: Pattern) -> Pattern {
+    let inside = |c: char| c.is_ascii_alphanumeric() || "_-.+~=:".contains(c);
+    let mut out = Pattern::new();
+    for piece in pattern {
+        match piece {
+            Piece::Token => {
+                if let Some(Piece::Literal(before)) = out.last_mut() {
+                    before.truncate(before.trim_end_matches(inside).len());
+                }
+                if matches!(out.last(), Some(Piece::Literal(before)) if before.is_empty()) {
+                    out.pop();
+                }
+                if out.last() != Some(&Piece::Token) {
+                    out.push(Piece::Token);
+                }
+            }
+            Piece::Literal(text) if out.last() == Some(&Piece::Token) => {
+                let rest = text.trim_start_matches(inside);
+                if !rest.is_empty() {
+                    out.push(Piece::Literal(rest.to_owned()));
+                }
+            }
+            piece => out.push(piece),
+        }
+    }
+    out
 }
 
 fn learn_token(a: &Token, b: &Token, offsets: &BTreeSet<i64>) -> Vec<Piece> {
