@@ -48,7 +48,7 @@ pub fn load(path: &Path) -> Result<Scenario, Errors> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let problem = Problem::whole(format!("cannot read {name}: {}", reason(&error)));
-        let help = "give the path of a scenario file; `deadheat init` writes a first one";
+        let help = "give the path of a scenario file; `deadheat schema` says what stands in one";
         Errors::new(&name, "", vec![problem.help(help)])
     })?;
     let folder = path
