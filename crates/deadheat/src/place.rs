@@ -18,7 +18,7 @@ pub struct Place {
 /// The value in the first section that begins with `header` (`[service.web]`; `[database` for any database), or the
 /// section's first line where the value is written otherwise than it reads.
 pub fn of_value(scenario: &Path, header: &str, value: &str) -> Option<Place> {
-    let text = std::fs::read_to_string(scenario).ok()?;
+    let text = read(scenario)?;
     let section = section(&text, header)?;
     let from = section.start;
     let span = match text[from..].find(value) {
@@ -34,7 +34,7 @@ pub fn of_value(scenario: &Path, header: &str, value: &str) -> Option<Place> {
 
 /// The line of the first section that begins with `header` on which `key` is set.
 pub fn of_key(scenario: &Path, header: &str, key: &str) -> Option<Place> {
-    let text = std::fs::read_to_string(scenario).ok()?;
+    let text = read(scenario)?;
     let mut at = section(&text, header)?.end;
     for line in text[at..].split_inclusive('\n') {
         let shown = line.trim();
@@ -61,7 +61,7 @@ pub fn of_statement(error: &SetupError) -> Option<Place> {
         Some((scenario, _)) if scenario.ends_with(".toml") => (scenario, true),
         _ => (error.origin.as_str(), false),
     };
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = read(Path::new(file))?;
     let statement = error.statement.trim_end_matches('…');
     let start = text
         .match_indices(statement)
@@ -80,6 +80,27 @@ pub fn of_statement(error: &SetupError) -> Option<Place> {
         text,
         span,
     })
+}
+
+/// The text of a file, with `*` for the passwords in its URLs: what is shown may end up in a log that others read.
+fn read(file: &Path) -> Option<String> {
+    let mut bytes = std::fs::read(file).ok()?;
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(3).position(|three| three == b"://") {
+        at += found + 3;
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/'\"@".contains(byte);
+        let Some(length) = bytes[at..].iter().position(ends) else {
+            break;
+        };
+        let end = at + length;
+        if bytes[end] == b'@'
+            && let Some(colon) = bytes[at..end].iter().position(|byte| *byte == b':')
+        {
+            bytes[at + colon + 1..end].fill(b'*');
+        }
+        at = end;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The line that begins with `header`, blanks aside.
@@ -130,6 +151,19 @@ mod tests {
             .expect("written");
         let place = of_key(&file, "[database", "server").expect("is there");
         assert_eq!(&place.text[place.span], "server=\"x\" # y");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("x.toml");
+        let text =
+            "a = \"postgres://ben:grün@h:1/x\" b = 'http://h:80/@' c = 'x://ben@h' d = 'y://";
+        std::fs::write(&file, text).expect("written");
+        assert_eq!(
+            read(&file).expect("is there"),
+            text.replace("grün", "*****")
+        );
     }
 
     #[test]

@@ -80,6 +80,9 @@ fn command(
     let place = seek(header, run).or_else(|| seek(DATABASE, run));
     let message = match &place {
         // The command itself stands below.
+        Some(place) if section_of(place).starts_with("[database]") => {
+            format!("{}{how}", before.replace("[database.main]", "[database]"))
+        }
         Some(_) => format!("{before}{how}"),
         None => format!("{what} {how}"),
     };
@@ -99,6 +102,16 @@ fn command(
         .mended_by(help)
         .showing(details)
         .placed(place, None)
+}
+
+/// The header of the section that a place is in.
+fn section_of(place: &Place) -> &str {
+    let before = &place.text[..place.span.start];
+    let headers = before.lines().rev().map(str::trim);
+    headers
+        .into_iter()
+        .find(|line| line.starts_with('['))
+        .unwrap_or_default()
 }
 
 /// A statement of the setup that the server refused.

@@ -1,6 +1,6 @@
 //! `deadheat replay`: run a saved race again, and say whether it still happens.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use deadheat_explore::{Actor, Cursor};
 use deadheat_lab::record::Record;
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::ground::Ground;
 use super::rules::rules;
+use super::saving::FOLDER;
 use super::{print, style};
 use crate::args::Replay;
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ pub fn load(path: &Path) -> Result<Saved, Problem> {
 pub fn run(replay: &Replay, interrupted: &Interrupted) -> Result<u8, Problem> {
     let saved = load(&replay.race)?;
     let folder = replay.race.parent().unwrap_or(Path::new("."));
-    let place = folder.join(&saved.scenario);
+    let place = beside(folder, &saved.scenario);
     if !place.exists() {
         return Err(Problem::other(
             format!(
@@ -73,6 +74,16 @@ pub fn run(replay: &Replay, interrupted: &Interrupted) -> Result<u8, Problem> {
         print(&in_words(&saved, &replayed, replay.times))?;
     }
     Ok(code)
+}
+
+/// The path that leads from the folder, written without `folder/..` where that is the same.
+fn beside(folder: &Path, path: &str) -> PathBuf {
+    match (path.strip_prefix("../"), folder.parent()) {
+        (Some(rest), Some(parent)) if !folder.is_symlink() && folder.ends_with(FOLDER) => {
+            parent.join(rest)
+        }
+        _ => folder.join(path),
+    }
 }
 
 /// The saved schedule by the scenario's actors.

@@ -7,7 +7,8 @@ use deadheat_verdict::Saved;
 
 use crate::problem::Problem;
 
-const FOLDER: &str = ".deadheat";
+/// The folder of races.
+pub const FOLDER: &str = ".deadheat";
 
 /// Saves a race; returns the file's path, relative to the working folder. The same race of the same scenario takes
 /// the place of its earlier file.
