@@ -36,6 +36,9 @@ pub struct Hunt<'a> {
     progress: Progress,
 }
 
+/// Runs that are done and not judged yet, by index.
+type Finished = BTreeMap<u64, (Record, Run<Footprint>)>;
+
 /// What a run was found to be.
 pub(crate) enum Seen {
     Fine,
@@ -107,9 +110,9 @@ impl<'a> Hunt<'a> {
         }
         let mut explorer = self.explorer();
         let mut reason: Option<Stopped> = None;
-        let mut stop = false;
+        let mut finished = Finished::new();
         loop {
-            while !stop && reason.is_none() && self.labs.has_idle() {
+            while reason.is_none() && self.labs.has_idle() {
                 reason = self.limit();
                 if reason.is_some() {
                     break;
@@ -137,19 +140,33 @@ impl<'a> Hunt<'a> {
                 });
             }
             let (index, record, run) = self.wait()?;
-            if let Some(end) = self.take(index, record, &run)? {
-                self.drain()?;
-                return Ok(end);
-            }
-            explorer.report(run);
-            self.progress = explorer.progress();
-            self.watcher
-                .progress(&self.progress, self.serial.runs, self.races.len());
-            if !self.budget.keep_going && !self.races.is_empty() {
-                // A run under way with a lower number may have found another race: the lowest one is reported.
-                stop = true;
+            finished.insert(index, (record, run));
+            while let Some((index, record, run)) = self.due(&mut finished) {
+                if let Some(end) = self.take(index, record, &run)? {
+                    self.drain()?;
+                    return Ok(end);
+                }
+                explorer.report(run);
+                self.progress = explorer.progress();
+                self.watcher
+                    .progress(&self.progress, self.serial.runs, self.races.len());
+                if !self.budget.keep_going && !self.races.is_empty() {
+                    self.drain()?;
+                    return Ok(End::Found);
+                }
             }
         }
+    }
+
+    /// The finished run that is to be judged next, if it is its turn. They are judged in the order in which they were
+    /// handed out, so that what is found, and by which run, does not depend on how many labs there are.
+    fn due(&self, finished: &mut Finished) -> Option<(u64, Record, Run<Footprint>)> {
+        let first = finished.first_entry()?;
+        if self.under_way.values().any(|index| index < first.key()) {
+            return None;
+        }
+        let (index, (record, run)) = first.remove_entry();
+        Some((index, record, run))
     }
 
     fn explorer(&self) -> Box<dyn Explorer<Footprint>> {
@@ -194,7 +211,7 @@ impl<'a> Hunt<'a> {
         Ok((index, record, run))
     }
 
-    /// Lets the runs under way finish; the lower ones may hold the race that is to be reported.
+    /// Lets the runs under way finish.
     fn drain(&mut self) -> Result<(), Stop> {
         while !self.under_way.is_empty() {
             self.wait()?;
