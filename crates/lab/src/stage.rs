@@ -23,7 +23,7 @@ use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;
 use crate::record::Invariant;
-use crate::run::{Seat, hash_of};
+use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
 
@@ -258,8 +258,8 @@ impl Stage {
         let params: Vec<&Vec<Option<String>>> = parsed.iter().map(|(_, params)| params).collect();
         let exact = hash_of(&(texts, params));
         Ok(Work {
-            fingerprint: hash_of(&fingerprints),
-            shape: hash_of(&shapes),
+            fingerprint: joined(&fingerprints),
+            shape: joined(&shapes),
             exact,
             batch,
             parsed,

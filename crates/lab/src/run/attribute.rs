@@ -141,3 +141,25 @@ pub(crate) fn hash_of(value: &impl Hash) -> u64 {
     value.hash(&mut hash);
     hash.finish()
 }
+
+/// One fingerprint for several statements. It is saved with races and must be the same in every build: FNV-1a.
+pub(crate) fn joined(fingerprints: &[u64]) -> u64 {
+    fingerprints
+        .iter()
+        .flat_map(|one| one.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_race_saved_by_another_build_is_known_again() {
+        assert_eq!(joined(&[]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(joined(&[0x61]), 0x6926_124a_7b14_33c4);
+        assert_ne!(joined(&[1, 2]), joined(&[2, 1]));
+    }
+}

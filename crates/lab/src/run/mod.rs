@@ -23,7 +23,7 @@ mod settle;
 mod step;
 mod wait;
 
-pub(crate) use attribute::hash_of;
+pub(crate) use attribute::{hash_of, joined};
 
 use std::collections::VecDeque;
 use std::time::Duration;
