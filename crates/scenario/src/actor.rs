@@ -30,7 +30,7 @@ section! {
 }
 
 section! {
-    /// What is done once a lab before all runs, one after the other, not gated: one of `request`, `requests`, `run`
+    /// What is done once before all runs, one after the other, not gated: one of `request`, `requests`, `run`
     /// and `sql`. What it leaves in the database and in cookies is where every run starts.
     struct BeforeKeys {
         /// Shares cookies and saved values with the actor of this name.

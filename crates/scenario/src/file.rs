@@ -28,7 +28,7 @@ section! {
         database: Part<Databases>,
         /// Services, by name: [service.NAME]; one copy a lab.
         service: Part<Services>,
-        /// Once a lab, one after the other, not gated (log in, fill a basket); what they leave in the database and in
+        /// Once, one after the other, not gated (log in, fill a basket); what they leave in the database and in
         /// cookies is where every run starts.
         before: Part<Listed<BeforeKeys>>,
         /// What runs at the same time.
