@@ -9,6 +9,8 @@ use crate::style::{Ink, Style, fit, shorten, wrap};
 const GUTTER: usize = 6;
 /// Blanks between lanes.
 const GAP: usize = 2;
+/// More lanes than these are hard to follow.
+const MOST: usize = 5;
 /// A lane narrower than this cannot be read.
 const NARROWEST: usize = 24;
 /// A lane wider than this is not needed.
@@ -18,23 +20,32 @@ const LINES: usize = 3;
 
 /// Width of a lane, if the actors have room side by side.
 pub(crate) fn lane(actors: usize, style: Style) -> Option<usize> {
-    if actors == 0 || actors > 4 {
+    if actors == 0 || actors > MOST {
         return None;
     }
     let room = style.columns().saturating_sub(GUTTER + GAP * (actors - 1)) / actors;
     (room >= NARROWEST).then_some(room.min(WIDEST))
 }
 
-/// The timeline.
-pub(crate) fn draw(actors: &[String], moments: &[Moment], lane: usize, style: Style) -> String {
+/// The timeline; `actors` are those that have a lane, by index and name.
+pub(crate) fn draw(
+    actors: &[(usize, &str)],
+    moments: &[Moment],
+    lane: usize,
+    style: Style,
+) -> String {
     let mut out = String::new();
     let blank = " ".repeat(GUTTER);
     let across = |cell: &dyn Fn(usize) -> String| {
         let cells: Vec<String> = (0..actors.len()).map(cell).collect();
         cells.join(&" ".repeat(GAP))
     };
-    let names = across(&|n| style.paint(Ink::Actor(n), &fit(&actors[n], lane)));
-    let rules = across(&|n| style.paint(Ink::Actor(n), &"─".repeat(lane)));
+    let names = across(&|n| style.paint(Ink::Actor(actors[n].0), &fit(actors[n].1, lane)));
+    let rules = across(&|n| style.paint(Ink::Actor(actors[n].0), &"─".repeat(lane)));
+    let offset = |actor: usize| {
+        let before = actors.iter().take_while(|(n, _)| *n != actor).count();
+        before * (lane + GAP)
+    };
     push(&mut out, &format!("{blank}{names}"));
     push(&mut out, &format!("{blank}{rules}"));
     for moment in moments {
@@ -47,7 +58,7 @@ pub(crate) fn draw(actors: &[String], moments: &[Moment], lane: usize, style: St
                 );
             }
             Moment::GoesOn { actor } => {
-                let indent = " ".repeat(GUTTER + actor * (lane + GAP));
+                let indent = " ".repeat(GUTTER + offset(*actor));
                 push(
                     &mut out,
                     &format!("{indent}{}", style.paint(Ink::Wait, "… goes on")),
@@ -60,7 +71,7 @@ pub(crate) fn draw(actors: &[String], moments: &[Moment], lane: usize, style: St
                 notes,
                 matters,
             } => {
-                let indent = " ".repeat(actor * (lane + GAP));
+                let indent = " ".repeat(offset(*actor));
                 for (n, (ink, line)) in lines(text, notes, *matters, lane).iter().enumerate() {
                     let mark = if n == 0 {
                         format!("{number:>4}  ")

@@ -27,16 +27,32 @@ pub(crate) enum Moment {
     Fold { text: String },
 }
 
+impl Moment {
+    /// Whose moment it is.
+    pub(crate) fn actor(&self) -> Option<usize> {
+        match self {
+            Self::Step { actor, .. } | Self::GoesOn { actor } => Some(*actor),
+            Self::Fold { .. } => None,
+        }
+    }
+}
+
 /// The moments of a run; steps not in `matters` are folded. With no step that matters nothing is folded.
 pub(crate) fn moments(record: &Record, matters: &BTreeSet<usize>) -> Vec<Moment> {
     let mut out = Vec::new();
     let mut hidden: Vec<usize> = Vec::new();
+    let involved: BTreeSet<usize> = matters
+        .iter()
+        .filter_map(|n| record.steps.get(*n))
+        .flat_map(|step| std::iter::once(&step.actor).chain(&step.blocked_by))
+        .map(|actor| usize::from(actor.0))
+        .collect();
     for (n, step) in record.steps.iter().enumerate() {
         if !matters.is_empty() && !matters.contains(&n) {
             hidden.push(n);
             continue;
         }
-        out.extend(fold(record, &mut hidden));
+        out.extend(fold(record, &mut hidden, &involved));
         out.push(shown(record, n, true));
         for woken in step.wakes.iter().filter(|a| **a != step.actor) {
             out.push(Moment::GoesOn {
@@ -44,25 +60,28 @@ pub(crate) fn moments(record: &Record, matters: &BTreeSet<usize>) -> Vec<Moment>
             });
         }
     }
-    out.extend(fold(record, &mut hidden));
+    out.extend(fold(record, &mut hidden, &involved));
     out
 }
 
-/// One hidden step takes as much room shown as folded, so it is shown.
-fn fold(record: &Record, hidden: &mut Vec<usize>) -> Option<Moment> {
+/// One hidden step takes as much room shown as folded, so it is shown where its actor has other steps shown.
+fn fold(record: &Record, hidden: &mut Vec<usize>, involved: &BTreeSet<usize>) -> Option<Moment> {
     let all = std::mem::take(hidden);
     match all.as_slice() {
         [] => None,
-        [one] => Some(shown(record, *one, false)),
+        [one] if involved.contains(&usize::from(record.steps[*one].actor.0)) => {
+            Some(shown(record, *one, false))
+        }
         many => {
             let steps = || many.iter().map(|n| &record.steps[*n]);
             let writes = steps().any(|s| s.accesses.iter().any(|a| a.write));
             let names: BTreeSet<String> = steps().map(|s| words::name(record, s.actor)).collect();
             let names = words::list(&names.into_iter().collect::<Vec<_>>());
-            let what = if writes {
-                "other steps"
-            } else {
-                "steps that change nothing"
+            let what = match (writes, many.len()) {
+                (true, 1) => "other step",
+                (true, _) => "other steps",
+                (false, 1) => "step that changes nothing",
+                (false, _) => "steps that change nothing",
             };
             Some(Moment::Fold {
                 text: format!("… {} {what} ({names})", many.len()),
@@ -99,8 +118,12 @@ fn notes(record: &Record, n: usize) -> Vec<(Ink, String)> {
     }
     if let Some(error) = &step.error {
         out.push((Ink::Bad, format!("✗ {} {}", error.code, error.message)));
-    } else if let Some(value) = words::value(step) {
+    } else if step.kind != StepKind::GapCommit
+        && let Some(value) = words::value(step)
+    {
         out.push((Ink::Value, format!("→ {value}")));
+    } else if step.kind == StepKind::Commit && step.tags.iter().any(|tag| tag == "ROLLBACK") {
+        out.push((Ink::Bad, "→ rolled back".to_owned()));
     } else if step.kind == StepKind::Work
         && let Some(tag) = step.tags.iter().find(|tag| tag.ends_with(" 0"))
     {

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::heading::{counted, heading, paragraph};
 use crate::moments::moments;
-use crate::style::{Ink, Style, fit, wrap};
+use crate::style::{Ink, Style, fit, shorten, wrap};
 use crate::{lanes, listing};
 
 /// Differences shown; more are counted.
@@ -51,8 +51,16 @@ pub fn race(saved: &Saved, file: Option<&str>, style: Style) -> String {
 /// The timeline alone: steps in `matters` in full, the others folded (all in full if there are none).
 pub fn timeline(record: &Record, matters: &BTreeSet<usize>, style: Style) -> String {
     let moments = moments(record, matters);
-    match lanes::lane(record.actors.len(), style) {
-        Some(lane) => lanes::draw(&record.actors, &moments, lane, style),
+    // Who does nothing that is shown needs no lane.
+    let shown: Vec<(usize, &str)> = record
+        .actors
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| moments.iter().any(|moment| moment.actor() == Some(*n)))
+        .map(|(n, name)| (n, name.as_str()))
+        .collect();
+    match lanes::lane(shown.len(), style) {
+        Some(lane) => lanes::draw(&shown, &moments, lane, style),
         None => listing::draw(&record.actors, &moments, style),
     }
 }
@@ -87,7 +95,7 @@ fn title(saved: &Saved, style: Style) -> String {
         "{} {} in {}\n",
         style.paint(Ink::Bad, "RACE"),
         style.paint(Ink::Heading, &format!("{}{anomaly}", saved.kind)),
-        saved.scenario
+        saved.scenario.rsplit('/').next().unwrap_or_default()
     )
 }
 
@@ -134,10 +142,14 @@ fn differs(saved: &Saved, style: Style) -> String {
             }
             Difference::Reply {
                 actor,
+                request,
                 found,
                 serial,
-                ..
-            } => (actor.clone(), found.clone(), serial.clone()),
+            } => (
+                actor.clone(),
+                format!("{}{found}", asked(saved, actor, request)),
+                serial.clone(),
+            ),
             Difference::References { place } => (
                 place.clone(),
                 "generated values belong to other rows".to_owned(),
@@ -155,6 +167,17 @@ fn differs(saved: &Saved, style: Style) -> String {
         ));
     }
     out
+}
+
+/// Which of several questions a reply answers.
+fn asked(saved: &Saved, actor: &str, request: &str) -> String {
+    const LONGEST: usize = 40;
+    let n = saved.actors.iter().position(|name| name == actor);
+    let replies = n.and_then(|n| saved.record.replies.get(n));
+    if replies.is_none_or(|replies| replies.len() < 2) {
+        return String::new();
+    }
+    format!("{}: ", shorten(request, LONGEST))
 }
 
 /// Two columns with a label before them.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Record, Table};
+use deadheat_lab::record::Record;
 
 use crate::body::{Flat, flatten};
 use crate::calibration::{Calibration, Part};
@@ -32,11 +32,11 @@ pub(crate) enum Atom {
 
 pub(crate) type Cell = Vec<Atom>;
 
-/// A row as it is compared (`cells`) and as it reads (`shown`).
+/// A row as it is compared (`cells`) and as it reads, cell by cell (`shown`).
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub cells: Vec<Cell>,
-    pub shown: String,
+    pub shown: Vec<String>,
 }
 
 /// What a run left, up to renaming of generated values.
@@ -163,7 +163,7 @@ impl Reader<'_> {
             if rules
                 .start
                 .get(name)
-                .is_some_and(|start| same_bag(start, table))
+                .is_some_and(|start| start.same_rows(table))
             {
                 continue;
             }
@@ -207,10 +207,7 @@ impl Reader<'_> {
                     let name = columns.get(n).map_or("?", String::as_str);
                     shown.push(format!("{name}={}", cell.as_deref().unwrap_or("null")));
                 }
-                Row {
-                    cells,
-                    shown: shown.join(" "),
-                }
+                Row { cells, shown }
             })
             .collect()
     }
@@ -219,11 +216,11 @@ impl Reader<'_> {
         let fixed = |text: &str| vec![Atom::Text(text.to_owned())];
         let mut rows = vec![Row {
             cells: vec![fixed("head"), fixed(&flat.head)],
-            shown: match flat.head.parse::<u64>() {
+            shown: vec![match flat.head.parse::<u64>() {
                 Ok(1) if flat.counts => "1 row".to_owned(),
                 Ok(n) if flat.counts => format!("{n} rows"),
                 _ => flat.head.clone(),
-            },
+            }],
         }];
         for leaf in &flat.leaves {
             let value = match &leaf.text {
@@ -240,7 +237,11 @@ impl Reader<'_> {
             };
             rows.push(Row {
                 cells: vec![fixed(&leaf.at), value],
-                shown: format!("{} {}", leaf.at, leaf.text.as_deref().unwrap_or("(masked)")),
+                shown: vec![format!(
+                    "{} {}",
+                    leaf.at,
+                    leaf.text.as_deref().unwrap_or("(masked)")
+                )],
             });
         }
         if let Some(bag) = &flat.bag {
@@ -269,18 +270,4 @@ impl Reader<'_> {
             })
             .collect()
     }
-}
-
-fn same_bag(a: &Table, b: &Table) -> bool {
-    let sorted = |table: &Table| {
-        let mut order: Vec<usize> = (0..table.rows.len()).collect();
-        order.sort_by(|x, y| table.rows[*x].cmp(&table.rows[*y]));
-        order
-    };
-    a.columns == b.columns
-        && a.rows.len() == b.rows.len()
-        && sorted(a)
-            .into_iter()
-            .zip(sorted(b))
-            .all(|(x, y)| a.rows[x] == b.rows[y])
 }

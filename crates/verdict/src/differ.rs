@@ -7,6 +7,10 @@ use deadheat_explore::Actor;
 use serde::{Deserialize, Serialize};
 
 use crate::canon::{Atom, Cell, Group, Outcome, Row};
+use crate::words::cut;
+
+/// Values are cut here.
+const LONGEST_CELL: usize = 60;
 
 /// One thing that an outcome has otherwise than the serial outcome nearest to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,9 +154,12 @@ fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<St
     let mut out: Vec<(Option<String>, Option<String>)> = more
         .iter()
         .enumerate()
-        .map(|(n, row)| {
-            let serial = partner.get(&n).map(|m| less[*m].shown.clone());
-            (Some(row.shown.clone()), serial)
+        .map(|(n, row)| match partner.get(&n) {
+            Some(m) => {
+                let (found, serial) = beside(row, less[*m]);
+                (Some(found), Some(serial))
+            }
+            None => (Some(text(row)), None),
         })
         .collect();
     let mut index = 0;
@@ -160,8 +167,40 @@ fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<St
         index += 1;
         !taken.contains(&(index - 1))
     });
-    out.extend(less.iter().map(|row| (None, Some(row.shown.clone()))));
+    out.extend(less.iter().map(|row| (None, Some(text(row)))));
     out
+}
+
+/// Two rows that are the same one: what they have in common is left out where there is much of it, but for the first
+/// column, which mostly says which row it is.
+fn beside(found: &Row, serial: &Row) -> (String, String) {
+    const FEW: usize = 4;
+    if found.shown.len() <= FEW {
+        return (text(found), text(serial));
+    }
+    let (a, b) = (skeleton(found), skeleton(serial));
+    let kept: Vec<usize> = (0..found.shown.len())
+        .filter(|n| *n == 0 || a.get(*n) != b.get(*n))
+        .collect();
+    let some = |row: &Row| {
+        let cells: Vec<String> = kept
+            .iter()
+            .filter_map(|n| row.shown.get(*n))
+            .map(|cell| cut(cell, LONGEST_CELL))
+            .collect();
+        cells.join(" ")
+    };
+    (some(found), some(serial))
+}
+
+/// A row in words.
+fn text(row: &Row) -> String {
+    let cells: Vec<String> = row
+        .shown
+        .iter()
+        .map(|cell| cut(cell, LONGEST_CELL))
+        .collect();
+    cells.join(" ")
 }
 
 /// Equal rows once, with their number.
@@ -312,8 +351,7 @@ fn apart<'r>(
 
 fn told(parts: &[&Row]) -> String {
     const MOST: usize = 4;
-    let texts =
-        |rows: &[&Row]| -> Vec<String> { rows.iter().map(|row| row.shown.clone()).collect() };
+    let texts = |rows: &[&Row]| -> Vec<String> { rows.iter().map(|row| text(row)).collect() };
     match parts.len() {
         0 => "nothing more".to_owned(),
         n if n > MOST => format!("{} and {} more", texts(&parts[..MOST]).join(", "), n - MOST),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{End, Invariant, Record, StepKind};
+use deadheat_lab::record::{Access, End, Invariant, Record, Step, StepKind};
 
 use crate::errors::{Effects, Reached};
 use crate::graph::{Dependency, Edge, transactions};
@@ -14,62 +14,162 @@ const WIDTH: usize = 70;
 
 /// Sentences for a cycle.
 pub(crate) fn cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
-    let Some(main) = cycle.iter().find(|e| e.kind == Dependency::Rw) else {
-        return plain_cycle(record, cycle);
-    };
+    let overtaken: Vec<&Edge> = cycle.iter().filter(|e| e.kind == Dependency::Rw).collect();
+    match overtaken.as_slice() {
+        [] => plain_cycle(record, cycle),
+        [read] => single(record, read, cycle),
+        reads => unseen(record, reads),
+    }
+}
+
+/// One read something old, and went on with it.
+fn single(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
     let (a, b) = (words::name(record, main.from), words::name(record, main.to));
-    let mut out = vec![format!("{a} {}.", read(record, main.from_step))];
-    let write = &step(record, main.to_step);
+    let act = acted(record, main, cycle);
+    let lost = act.is_some_and(|act| {
+        cycle
+            .iter()
+            .any(|e| e.kind == Dependency::Ww && e.to_step == act && e.table == main.table)
+            && !crate::anomaly::is_relative(record, act)
+    });
+    let write = step(record, main.to_step);
+    let committed = main.committed + 1;
+    if lost && act == Some(main.from_step) {
+        return vec![format!(
+            "{a}'s {} read before {b}'s {write} was committed (step {committed}), and wrote over it: {b}'s update is lost.",
+            step(record, main.from_step)
+        )];
+    }
+    let mut out = vec![format!("{a} {}.", read(record, main))];
     if main.to_step < main.from_step {
         out.push(format!(
-            "{b}'s {write} had run by then but was committed only later (step {}), so {a} could not see it.",
-            main.committed + 1
+            "{b}'s {write} had run by then but was committed only later (step {committed}), so {a} could not see it."
         ));
     } else if main.committed > main.to_step {
         out.push(format!(
-            "Then {b} ran {write} and committed it (step {}): what {a} had read was out of date.",
-            main.committed + 1
+            "Then {b} ran {write} and committed it (step {committed}): what {a} had read was out of date."
         ));
     } else {
         out.push(format!(
             "Then {b} committed {write}: what {a} had read was out of date."
         ));
     }
-    if let Some(act) = acted(record, main, cycle) {
-        let lost = cycle
-            .iter()
-            .any(|e| e.kind == Dependency::Ww && e.to_step == act && e.table == main.table);
-        let lost = lost && !crate::anomaly::is_relative(record, act);
-        let over = if lost {
-            format!(" and overwrote {b}'s write")
-        } else {
-            String::new()
-        };
-        out.push(format!(
-            "{a} went on with what it had read{over}: {}.",
-            step(record, act)
-        ));
+    if let Some(same) = same_read(record, main) {
+        out.push(format!("{b} had read the same before (step {}).", same + 1));
     }
-    for other in cycle
-        .iter()
-        .filter(|e| e.kind == Dependency::Rw && *e != main)
-    {
-        out.push(format!(
-            "{}, too, {}, before {}'s write was committed: neither saw the other.",
-            words::name(record, other.from),
-            read(record, other.from_step),
-            words::name(record, other.to)
-        ));
+    if let Some(act) = act {
+        out.push(if lost {
+            format!(
+                "{a} then wrote over it with {}: {b}'s update is lost.",
+                step(record, act)
+            )
+        } else {
+            format!("{a} went on with what it had read: {}.", step(record, act))
+        });
     }
     for back in cycle.iter().filter(|e| e.kind == Dependency::Wr) {
         out.push(format!(
             "But {} also {}, which already had {}'s write: half old, half new.",
             words::name(record, back.to),
-            read(record, back.to_step),
+            read_at(record, back.to_step, back.from_step),
             words::name(record, back.from)
         ));
     }
     out
+}
+
+/// Each read before the other's write could be seen.
+fn unseen(record: &Record, reads: &[&Edge]) -> Vec<String> {
+    let mut reads = reads.to_vec();
+    reads.sort_by_key(|e| e.from_step);
+    let names: Vec<String> = reads.iter().map(|e| words::name(record, e.from)).collect();
+    let all = words::list(&names);
+    // Who writes with the statement that reads: `INSERT … WHERE NOT EXISTS (…)`.
+    let at_once = |e: &&Edge| reads.iter().any(|other| other.to_step == e.from_step);
+    if reads.iter().all(at_once) {
+        let mut out: Vec<String> = reads
+            .iter()
+            .map(|e| {
+                let name = words::name(record, e.from);
+                format!("{name} ran {}.", step(record, e.from_step))
+            })
+            .collect();
+        out.push(format!(
+            "Each read before the other's write was committed: {all} could not see each other's, and each wrote its own."
+        ));
+        return out;
+    }
+    let mut out: Vec<String> = reads
+        .iter()
+        .enumerate()
+        .map(|(n, e)| {
+            let too = if n > 0 { ", too," } else { "" };
+            format!("{}{too} {}.", words::name(record, e.from), read(record, e))
+        })
+        .collect();
+    let mut writes: Vec<usize> = reads.iter().map(|e| e.to_step).collect();
+    writes.sort_unstable();
+    let writes: Vec<String> = writes
+        .iter()
+        .map(|n| {
+            let name = words::name(record, record.steps[*n].actor);
+            format!("{name} ran {}", step(record, *n))
+        })
+        .collect();
+    out.push(format!(
+        "Each went on with what it had read: {}.",
+        words::list(&writes)
+    ));
+    out.push(format!(
+        "Neither could see what the other did: one after the other, the later of {all} would have read something else."
+    ));
+    out
+}
+
+/// Where the writer of the edge had read the very same before.
+fn same_read(record: &Record, main: &Edge) -> Option<usize> {
+    let read = record.steps.get(main.from_step)?;
+    (0..main.to_step).rev().find(|n| {
+        let step = &record.steps[*n];
+        step.actor == main.to
+            && !step.rows.is_empty()
+            && step.rows == read.rows
+            && step.accesses == read.accesses
+    })
+}
+
+/// What an actor of the cycle changes here and not in the serial run: the first such step of each.
+pub(crate) fn only_here(record: &Record, serial: &Record, cycle: &[Edge]) -> Vec<usize> {
+    let actors: BTreeSet<Actor> = cycle.iter().map(|e| e.from).collect();
+    let mut out = Vec::new();
+    for actor in actors {
+        let serially: BTreeSet<u64> = serial
+            .steps
+            .iter()
+            .filter(|step| step.actor == actor)
+            .map(|step| step.fingerprint)
+            .collect();
+        out.extend(record.steps.iter().position(|step| {
+            step.actor == actor && step.inserts() && !serially.contains(&step.fingerprint)
+        }));
+    }
+    out
+}
+
+/// Sentences for [`only_here`], but for what the cycle has told.
+pub(crate) fn not_serially(record: &Record, steps: &[usize], cycle: &[Edge]) -> Vec<String> {
+    let told = |n: &usize| cycle.iter().any(|e| e.from_step == *n || e.to_step == *n);
+    steps
+        .iter()
+        .filter(|n| !told(n))
+        .map(|n| {
+            let name = words::name(record, record.steps[*n].actor);
+            format!(
+                "{name} came to {}, which serially it does not.",
+                step(record, *n)
+            )
+        })
+        .collect()
 }
 
 fn plain_cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
@@ -98,18 +198,25 @@ fn acted(record: &Record, main: &Edge, cycle: &[Edge]) -> Option<usize> {
         .iter()
         .filter(|e| e.to == main.from && e.kind != Dependency::Wr)
         .map(|e| e.to_step)
-        .find(|n| *n > main.from_step);
+        .find(|n| *n >= main.from_step);
     on_cycle.or_else(|| {
         (main.from_step + 1..record.steps.len())
             .find(|n| record.steps[*n].actor == main.from && record.steps[*n].writes_data())
     })
 }
 
-fn read(record: &Record, n: usize) -> String {
-    let Some(value) = record.steps.get(n).and_then(words::value) else {
-        return format!("decided by {}", step(record, n));
-    };
-    format!("read {value} with {}", step(record, n))
+fn read(record: &Record, edge: &Edge) -> String {
+    read_at(record, edge.from_step, edge.to_step)
+}
+
+/// What the step read, above all of what the other one wrote.
+fn read_at(record: &Record, n: usize, written: usize) -> String {
+    let other = record.steps.get(written).map(words::essence);
+    let value = |step| words::value_for(step, other.as_deref().unwrap_or_default());
+    match record.steps.get(n).and_then(value) {
+        Some(value) => format!("read {value} with {}", step(record, n)),
+        None => format!("decided by {}", step(record, n)),
+    }
 }
 
 fn step(record: &Record, n: usize) -> String {
@@ -119,62 +226,107 @@ fn step(record: &Record, n: usize) -> String {
 
 /// Sentences for errors that reached actors.
 pub(crate) fn errors(record: &Record, errors: &[Reached]) -> Vec<String> {
+    errors
+        .iter()
+        .flat_map(|error| {
+            let name = words::name(record, error.actor);
+            let told = match error.code.as_str() {
+                "no answer" => "got no answer".to_owned(),
+                code if code.starts_with("exit") => format!("ended with {code}"),
+                code if code.len() == 3 => format!("was answered {code}"),
+                code => format!("got error {code}"),
+            };
+            match &error.cause {
+                None => vec![format!("{name} {told}, which happens in no serial order.")],
+                Some((n, code)) if code == "40P01" => deadlock(record, *n, &told),
+                Some((n, code)) => refused(record, (*n, code), &told),
+            }
+        })
+        .collect()
+}
+
+fn refused(record: &Record, (n, code): (usize, &str), told: &str) -> Vec<String> {
+    let failed = &record.steps[n];
+    let name = words::name(record, failed.actor);
     let mut out = Vec::new();
-    for error in errors {
-        let name = words::name(record, error.actor);
-        let told = match error.code.as_str() {
-            "no answer" => "got no answer".to_owned(),
-            code if code.starts_with("exit") => format!("ended with {code}"),
-            code if code.len() == 3 => format!("was answered {code}"),
-            code => format!("got error {code}"),
-        };
-        let Some((n, code)) = &error.cause else {
-            out.push(format!("{name} {told}, which happens in no serial order."));
-            continue;
-        };
-        let blocked = record.steps[*n].blocked_by.as_slice();
-        if code == "40P01" {
-            out.extend(held(record, *n));
-        } else if !blocked.is_empty() {
-            out.push(format!(
-                "{name}'s {} waited for {}.",
-                step(record, *n),
-                names(record, blocked)
-            ));
-        }
-        let message = record.steps[*n]
-            .error
-            .as_ref()
-            .map_or("", |e| e.message.as_str());
+    if !failed.blocked_by.is_empty() {
         out.push(format!(
-            "The database refused {name}'s {} with {code} ({message}); {name} {told}, which happens in no serial order.",
-            step(record, *n)
+            "{name}'s {} waited for {}.",
+            step(record, n),
+            names(record, &failed.blocked_by)
         ));
     }
+    let message = failed.error.as_ref().map_or("", |e| e.message.as_str());
+    out.push(format!(
+        "The database refused {name}'s {} with {code} ({message}); {name} {told}, which happens in no serial order.",
+        step(record, n)
+    ));
     out
 }
 
-/// Who waited for whom when the deadlock closed.
-fn held(record: &Record, victim: usize) -> Vec<String> {
-    let waits = |n: &usize| {
+/// Who held what, who waited for it, and who was ended.
+fn deadlock(record: &Record, victim: usize, told: &str) -> Vec<String> {
+    let name = words::name(record, record.steps[victim].actor);
+    let waiting = |n: &usize| {
         let step = &record.steps[*n];
         let woken = record.steps[*n..victim]
             .iter()
             .any(|later| later.wakes.contains(&step.actor));
         !step.blocked_by.is_empty() && !woken
     };
-    (0..=victim)
-        .filter(waits)
+    let waits: Vec<usize> = (0..victim).filter(waiting).collect();
+    let mut out: Vec<String> = waits
+        .iter()
         .map(|n| {
-            let s = &record.steps[n];
+            let waiter = &record.steps[*n];
             format!(
-                "{} waits at {} for {}.",
-                words::name(record, s.actor),
-                step(record, n),
-                names(record, &s.blocked_by)
+                "{} waits with {} for what {} holds{}.",
+                words::name(record, waiter.actor),
+                step(record, *n),
+                names(record, &waiter.blocked_by),
+                since(record, *n, &waiter.blocked_by)
             )
         })
-        .collect()
+        .collect();
+    let closes = &record.steps[victim];
+    // The database may have found the circle before anybody saw whom the last one waited for.
+    let holders: Vec<Actor> = if closes.blocked_by.is_empty() {
+        waits.iter().map(|n| record.steps[*n].actor).collect()
+    } else {
+        closes.blocked_by.clone()
+    };
+    let of = if holders.is_empty() {
+        "another".to_owned()
+    } else {
+        names(record, &holders)
+    };
+    out.push(format!(
+        "{name}'s {} asks for what {of} holds{}: a circle, in which nobody can move.",
+        step(record, victim),
+        since(record, victim, &holders)
+    ));
+    out.push(format!(
+        "The database broke it by refusing {name} (40P01, deadlock detected); {name} {told}, which happens in no serial order."
+    ));
+    out
+}
+
+/// Since which step the holders have what the step waits for, where that can be told.
+fn since(record: &Record, n: usize, holders: &[Actor]) -> String {
+    let waiter = &record.steps[n];
+    let wants = |held: &Step| {
+        let same_row = |a: &Access| {
+            let row = |b: &&Access| b.write && b.table == a.table && b.row == a.row;
+            a.write && a.row.is_some() && held.accesses.iter().any(|b| row(&b))
+        };
+        // A lock that is no row's is taken in the same words.
+        words::essence(held) == words::essence(waiter) || waiter.accesses.iter().any(same_row)
+    };
+    let held = (0..n).rev().find(|m| {
+        let step = &record.steps[*m];
+        holders.contains(&step.actor) && step.error.is_none() && wants(step)
+    });
+    held.map_or_else(String::new, |m| format!(" since {}", step(record, m)))
 }
 
 fn names(record: &Record, actors: &[Actor]) -> String {
@@ -232,7 +384,9 @@ pub(crate) fn matters(record: &Record, cycle: &[Edge], errors: &[Reached]) -> BT
     );
     for (n, step) in record.steps.iter().enumerate() {
         let waits = !step.blocked_by.is_empty() || !step.wakes.is_empty();
-        if waits || step.error.is_some() || (cycle.is_empty() && ends_work(record, n)) {
+        // 25P02 only repeats that the transaction has failed before.
+        let fails = step.error.as_ref().is_some_and(|e| e.code != "25P02");
+        if waits || fails || (cycle.is_empty() && ends_work(record, n)) {
             out.insert(n);
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod anomaly;
 mod body;
+mod brief;
 mod calibration;
 mod canon;
 mod differ;

@@ -227,7 +227,12 @@ impl Oracle {
             Compared::Needs(_) => (false, self.nearest(record)),
             _ => (false, None),
         };
-        Judgement::Race(Box::new(finding(record, &broken, &errors, against)))
+        let serial = against
+            .1
+            .as_ref()
+            .and_then(|(order, _)| self.serial.get(*order));
+        let serial = serial.map(|serial| &serial.record);
+        Judgement::Race(Box::new(finding(record, serial, &broken, &errors, against)))
     }
 
     fn stuck(&self, record: &Record) -> Finding {
@@ -364,6 +369,7 @@ type Against<'a> = (bool, Option<(&'a Vec<Actor>, Vec<Difference>)>);
 
 fn finding(
     record: &Record,
+    nearest_record: Option<&Record>,
     broken: &[&Invariant],
     errors: &[Reached],
     against: Against<'_>,
@@ -395,8 +401,12 @@ fn finding(
         _ => (None, Kind::Other),
     };
     let mut why = Vec::new();
+    let only_here = nearest_record.map_or_else(Vec::new, |serial| {
+        explain::only_here(record, serial, &cycle)
+    });
     if retryable.is_none() || !told {
         why.extend(explain::cycle(record, &cycle));
+        why.extend(explain::not_serially(record, &only_here, &cycle));
     }
     why.extend(explain::errors(record, errors));
     why.extend(explain::broken(record, broken));
@@ -404,6 +414,7 @@ fn finding(
         why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
     }
     let mut matters = explain::matters(record, &cycle, errors);
+    matters.extend(only_here);
     matters.extend(
         broken
             .iter()

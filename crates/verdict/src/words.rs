@@ -36,26 +36,78 @@ pub fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// The step's statements on one line, parameters put in where they are short.
+/// The step's statements on one line, parameters put in where they are short, and long ones shortened. Of what only
+/// sets the transaction up, that it begins (and at which level) is said.
 pub fn statement(step: &Step) -> String {
-    match step.kind {
-        StepKind::GapCommit => return "(commit)".to_owned(),
-        StepKind::Silent => return "(no statement)".to_owned(),
-        _ => {}
-    }
-    let texts: Vec<String> = step
+    let begins = step
         .statements
         .iter()
-        .map(|statement| with_params(&one_line(&statement.sql), &statement.params))
-        .collect();
-    if texts.is_empty() {
+        .filter(|statement| matters(statement) != Matters::Itself)
+        .find_map(|statement| begins(&statement.sql));
+    let text = essence(step);
+    match begins {
+        Some(begin) if begin != text => format!("{begin}; {text}"),
+        _ => text,
+    }
+}
+
+/// The statements that matter: without what only opens the transaction, sets it up or marks a place in it, unless there
+/// is nothing else.
+pub fn essence(step: &Step) -> String {
+    match step.kind {
+        StepKind::GapCommit => return "(commit)".to_owned(),
+        StepKind::Silent if step.blocked_by.is_empty() => return "(no statement)".to_owned(),
+        StepKind::Silent => return "(waits before its first statement)".to_owned(),
+        _ => {}
+    }
+    let all = step.statements.as_slice();
+    let shown: Vec<&Statement> = [Matters::Itself, Matters::Begins, Matters::Not]
+        .iter()
+        .map(|wanted| all.iter().filter(|one| matters(one) == *wanted).collect())
+        .find(|some: &Vec<&Statement>| !some.is_empty())
+        .unwrap_or_default();
+    if shown.is_empty() {
         return match step.kind {
             StepKind::Commit => "commit".to_owned(),
             StepKind::Rollback => "rollback".to_owned(),
             _ => format!("({})", step.gate),
         };
     }
+    let texts: Vec<String> = shown
+        .iter()
+        .map(|one| crate::brief::brief(&with_params(&one_line(&one.sql), &one.params)))
+        .collect();
     texts.join("; ")
+}
+
+/// What a statement is to a reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Matters {
+    Itself,
+    Begins,
+    Not,
+}
+
+fn matters(statement: &Statement) -> Matters {
+    match crate::errors::first_word(&statement.sql).as_str() {
+        "begin" | "start" => Matters::Begins,
+        "set" | "savepoint" | "release" | "show" | "deallocate" | "discard" => Matters::Not,
+        _ => Matters::Itself,
+    }
+}
+
+/// `begin`, with the level if it is not the usual one.
+fn begins(sql: &str) -> Option<String> {
+    let lower = sql.to_lowercase();
+    let word = crate::errors::first_word(sql);
+    let level = ["repeatable read", "serializable"]
+        .iter()
+        .find(|level| lower.contains(*level));
+    match (word.as_str(), level) {
+        ("begin" | "start", None) => Some("begin".to_owned()),
+        ("begin" | "start", Some(level)) => Some(format!("begin {level}")),
+        _ => None,
+    }
 }
 
 fn with_params(sql: &str, params: &[Option<String>]) -> String {
@@ -81,38 +133,35 @@ fn with_params(sql: &str, params: &[Option<String>]) -> String {
     out
 }
 
-/// [`statement`] without what only opens the transaction or sets it up, unless there is nothing else.
-pub fn essence(step: &Step) -> String {
-    let opens = |statement: &Statement| {
-        let word = crate::errors::first_word(&statement.sql);
-        matches!(word.as_str(), "begin" | "start" | "set")
-    };
-    let mut short = step.clone();
-    short.statements.retain(|statement| !opens(statement));
-    statement(if short.statements.is_empty() {
-        step
-    } else {
-        &short
-    })
+/// What the step read, shortly: `n = 3`, `balance=10 owner=ben`, `4 rows`, `no row`; `None` when it returned nothing that
+/// could be shown.
+pub fn value(step: &Step) -> Option<String> {
+    value_for(step, "")
 }
 
-/// What the step read, shortly: `3`, `balance=10 owner=ben`, `4 rows`, `no row`; `None` when it returned no rows at all.
-pub fn value(step: &Step) -> Option<String> {
-    const LONGEST: usize = 40;
-    if step.columns.is_empty() {
+/// [`value`], with the columns first that the other statement names.
+pub(crate) fn value_for(step: &Step, other: &str) -> Option<String> {
+    const LONGEST: usize = 48;
+    if step.columns.is_empty() || step.error.is_some() {
         return None;
     }
     Some(match step.rows.as_slice() {
         [] => "no row".to_owned(),
-        [row] if row.len() == 1 => cut(row[0].as_deref().unwrap_or("null"), LONGEST),
+        [row] if row.len() == 1 => {
+            let cell = row[0].as_deref().unwrap_or("null");
+            // A function that returns nothing returns an empty text.
+            if cell.is_empty() {
+                return None;
+            }
+            cut(&format!("{} = {cell}", step.columns[0]), LONGEST)
+        }
         [row] => {
-            let cells: Vec<String> = step
+            let cells: Vec<(&String, &str)> = step
                 .columns
                 .iter()
-                .zip(row)
-                .map(|(column, cell)| format!("{column}={}", cell.as_deref().unwrap_or("null")))
+                .zip(row.iter().map(|cell| cell.as_deref().unwrap_or("null")))
                 .collect();
-            cut(&cells.join(" "), LONGEST)
+            crate::brief::cells(&cells, other, LONGEST)
         }
         // The record keeps the first rows only; the server's tag knows how many there were.
         rows => {

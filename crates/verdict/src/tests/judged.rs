@@ -43,10 +43,10 @@ fn fifth_player_sneaks_in() {
     );
     assert_eq!(finding.checks, ["serial", "at most four"]);
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
-    p1 read 3 with `select count(*) from players where game = 1` (step 4).
-    ben's `insert into players(game, nick) values (1, 'ben') returning id` (step 3) had run by then but was committed only later (step 5), so p1 could not see it.
-    p1 went on with what it had read: `insert into players(game, nick) values (1, 'p1') returning id` (step 6).
-    ben, too, read 3 with `select count(*) from players where game = 1` (step 2), before p1's write was committed: neither saw the other.
+    ben read count = 3 with `select count(*) from players where game = 1` (step 2).
+    p1, too, read count = 3 with `select count(*) from players where game = 1` (step 4).
+    Each went on with what it had read: ben ran `insert into players(game, nick) values (1, 'ben') returning id` (step 3) and p1 ran `insert into players(game, nick) values (1, 'p1') returning id` (step 6).
+    Neither could see what the other did: one after the other, the later of ben and p1 would have read something else.
     "at most four" does not hold in the end (it said false).
     "#);
     let differs: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
@@ -75,9 +75,10 @@ fn a_deposit_is_lost() {
         (Kind::LostUpdate, Some(Anomaly::P4))
     );
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
-    ben read 100 with `select balance from accounts where id = 1` (step 2).
+    ben read balance = 100 with `select balance from accounts where id = 1` (step 2).
     Then amy ran `update accounts set balance = 110 where id = 1` (step 3) and committed it (step 5): what ben had read was out of date.
-    ben went on with what it had read and overwrote amy's write: `update accounts set balance = 120 where id = 1` (step 4).
+    amy had read the same before (step 1).
+    ben then wrote over it with `update accounts set balance = 120 where id = 1` (step 4): amy's update is lost.
     "#);
     assert_eq!(finding.cycle_steps(), [1, 2, 3]);
 }
@@ -91,10 +92,10 @@ fn both_doctors_leave() {
         (Kind::WriteSkew, Some(Anomaly::G2))
     );
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
-    ben read 2 with `select count(*) from doctors where on_call` (step 2).
-    Then amy ran `update doctors set on_call = false where id=1` (step 3) and committed it (step 5): what ben had read was out of date.
-    ben went on with what it had read: `update doctors set on_call = false where id=2` (step 4).
-    amy, too, read 2 with `select count(*) from doctors where on_call` (step 1), before ben's write was committed: neither saw the other.
+    amy read count = 2 with `select count(*) from doctors where on_call` (step 1).
+    ben, too, read count = 2 with `select count(*) from doctors where on_call` (step 2).
+    Each went on with what it had read: amy ran `update doctors set on_call = false where id=1` (step 3) and ben ran `update doctors set on_call = false where id=2` (step 4).
+    Neither could see what the other did: one after the other, the later of amy and ben would have read something else.
     "somebody is on call" does not hold in the end (it said false).
     "#);
 }
@@ -115,9 +116,9 @@ fn a_deadlock_that_reaches_the_user_is_found_although_nothing_is_lost() {
     assert_eq!((finding.kind, finding.anomaly), (Kind::Deadlock, None));
     assert_eq!(finding.checks, ["errors"]);
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
-    amy waits at `update rows set n = n + 1 where id = 2` (step 3) for ben.
-    ben waits at `update rows set n = n + 1 where id = 1` (step 4) for amy.
-    The database refused ben's `update rows set n = n + 1 where id = 1` (step 4) with 40P01 (deadlock detected); ben got error 40P01, which happens in no serial order.
+    amy waits with `update rows set n = n + 1 where id = 2` (step 3) for what ben holds since `update rows set n = n + 1 where id = 2` (step 2).
+    ben's `update rows set n = n + 1 where id = 1` (step 4) asks for what amy holds since `update rows set n = n + 1 where id = 1` (step 1): a circle, in which nobody can move.
+    The database broke it by refusing ben (40P01, deadlock detected); ben got error 40P01, which happens in no serial order.
     "#);
 }
 
@@ -316,9 +317,9 @@ fn half_old_half_new_is_read_skew() {
         (Kind::ReadSkew, Some(Anomaly::GSingle))
     );
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
-    amy read 5 with `select n from t where id=1` (step 1).
+    amy read n = 5 with `select n from t where id=1` (step 1).
     Then ben ran `update t set n = 4 where id=1` (step 2) and committed it (step 4): what amy had read was out of date.
-    But amy also read 6 with `select n from t where id=2` (step 5), which already had ben's write: half old, half new.
+    But amy also read n = 6 with `select n from t where id=2` (step 5), which already had ben's write: half old, half new.
     "#);
 }
 
