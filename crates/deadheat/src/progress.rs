@@ -60,6 +60,12 @@ impl Display {
     }
 }
 
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Watcher for Display {
     fn progress(&mut self, progress: &Progress, serial_runs: u64, races: usize) {
         let runs = progress.runs + serial_runs;

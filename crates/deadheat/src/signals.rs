@@ -3,6 +3,7 @@
 //! The first Ctrl-C asks the search to end with what it has found; a second one, SIGTERM and SIGHUP end everything at
 //! once. Either way nothing is left behind.
 
+use std::io::{Write, stderr};
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,8 @@ async fn serve(
             _ = hangup.recv() => SignalKind::hangup(),
         };
         if kind == SignalKind::interrupt() && !interrupted.swap(true, Ordering::SeqCst) {
+            // Standard error may be closed; the search ends all the same.
+            let _ = writeln!(stderr(), "ending with what was found so far; once more ends at once");
             continue;
         }
         end_all();

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use deadheat_gate::{Ran, TxStatus};
 use deadheat_sandbox::{Database, Written};
 use deadheat_sql::catalog::{Table as Entry, TableKind};
-use deadheat_sql::{Analyst, Catalog, Footprint, Ledger};
+use deadheat_sql::{Analyst, Catalog, Footprint, Isolation, Ledger};
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
 use crate::conn::Work;
 use crate::error::{Trouble, in_words};
 use crate::record::Table;
+use crate::touched::Touched;
 
 /// Which of the given server processes wait for locks, and for whom; a serializable, deferrable transaction waits for
 /// a safe snapshot, which is no lock.
@@ -40,8 +41,12 @@ pub(crate) struct Base {
     pub probe: Option<Arc<str>>,
     /// Stamp of the schema at the start of every run.
     pub stamp: u64,
+    /// Whether something else than queries and changes was run since the database was put back.
+    utility: bool,
     /// Names of the tables by oid.
     names: BTreeMap<u32, String>,
+    /// What every run starts from.
+    start: BTreeMap<String, Table>,
     blocking: Option<Statement>,
 }
 
@@ -57,7 +62,9 @@ impl Base {
             ledger: Ledger::new(),
             probe: None,
             stamp: 0,
+            utility: false,
             names: BTreeMap::new(),
+            start: BTreeMap::new(),
             blocking: None,
         }
     }
@@ -67,6 +74,7 @@ impl Base {
         let catalog = self.database.snapshot().await?;
         self.stamp = self.database.schema_stamp().await?;
         self.names = self.table_names().await?;
+        self.start = self.all_tables().await?;
         self.analyst = Analyst::new(catalog);
         self.probe = self.analyst.probe();
         self.ledger = Ledger::new();
@@ -84,6 +92,25 @@ impl Base {
     /// The database's name on the server.
     pub fn name(&self) -> &str {
         self.database.name()
+    }
+
+    /// Whether the batch only reads tables that nobody is known to write, as of the latest commits: then it can run at
+    /// any time. The first read of a frozen snapshot is never one.
+    pub fn is_incidental(&self, index: usize, session: u32, work: &Work, known: &Touched) -> bool {
+        let plain = self.ledger.isolation(&self.analyst, session) == Isolation::ReadCommitted;
+        plain
+            && !work.batch.flush
+            && work.parsed.iter().all(|(parsed, _)| {
+                let reads = self.analyst.reads(parsed);
+                reads.is_some_and(|tables| !known.has_any(index, &tables))
+            })
+    }
+
+    /// What this run has written so far.
+    pub fn touched(&self, index: usize, touched: &mut Touched) {
+        let written = self.ledger.written();
+        let all = written.everything || written.schema || self.utility;
+        touched.add_tables(index, &written.tables, all);
     }
 
     /// How many sequences it has.
@@ -111,6 +138,7 @@ impl Base {
         ran: &Ran,
         vary: bool,
     ) -> Footprint {
+        self.utility |= work.is_utility();
         let facts = work.facts(before, ran);
         if vary {
             let blind: Vec<_> = work
@@ -175,21 +203,31 @@ impl Base {
             done => done?,
         }
         if advance {
-            self.database.advance_sequences(FIRST_OFFSET, NEXT_OFFSET).await?;
+            self.database
+                .advance_sequences(FIRST_OFFSET, NEXT_OFFSET)
+                .await?;
         }
         self.ledger = Ledger::new();
+        self.utility = false;
         Ok(true)
     }
 
-    /// Final rows of the tables that the run may have written.
+    /// Final rows of the tables that the run has changed. Where runs start from may differ from lab to lab (a salted
+    /// password, the time of a login): what was not changed says nothing, then.
     pub async fn tables(&self) -> Result<BTreeMap<String, Table>, Trouble> {
-        match self.written() {
+        let mut tables = match self.written() {
             Written::Tables(oids) => {
                 let names = oids.iter().filter_map(|oid| self.names.get(oid));
-                self.read(names.cloned().collect()).await
+                self.read(names.cloned().collect()).await?
             }
-            Written::Everything => self.all_tables().await,
-        }
+            Written::Everything => self.all_tables().await?,
+        };
+        tables.retain(|name, table| {
+            self.start
+                .get(name)
+                .is_none_or(|start| !start.same_rows(table))
+        });
+        Ok(tables)
     }
 
     /// Rows of all tables as they are now.
@@ -238,7 +276,11 @@ impl Base {
             .await
             .map_err(|error| in_words(&error))?;
         let last = results(messages).pop().unwrap_or_default();
-        Ok(last.rows.into_iter().next().and_then(|row| row.into_iter().next()?))
+        Ok(last
+            .rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next()?))
     }
 }
 

@@ -77,11 +77,7 @@ impl Cast {
         let say = stage.say.clone();
         Ok(match &role.script {
             Script::Http(requests) => {
-                let browser = stage
-                    .browsers
-                    .get(&role.name)
-                    .cloned()
-                    .unwrap_or_default();
+                let browser = stage.browsers.get(&role.name).cloned().unwrap_or_default();
                 Driver::http(actor, requests.clone(), browser, say)
             }
             Script::Command {

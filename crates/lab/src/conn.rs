@@ -76,9 +76,19 @@ impl Work {
         self.parsed.iter().any(|(parsed, _)| parsed.shared())
     }
 
+    /// Whether it is something else than a query, a change, or the begin or end of a transaction: a LOCK, DDL, a cursor.
+    pub fn is_utility(&self) -> bool {
+        self.parsed.iter().any(|(parsed, _)| {
+            let control = parsed.begins() || parsed.ends().is_some() || is_rollback(parsed.sql());
+            parsed.shared() && !parsed.gap() && !control
+        })
+    }
+
     /// Whether it ends a transaction.
     pub fn ends(&self) -> bool {
-        self.parsed.iter().any(|(parsed, _)| parsed.ends().is_some())
+        self.parsed
+            .iter()
+            .any(|(parsed, _)| parsed.ends().is_some())
     }
 
     /// Whether it may leave something on the session that outlives its transaction: a setting, a prepared statement, a
@@ -103,4 +113,11 @@ impl Work {
             })
             .collect()
     }
+}
+
+/// ROLLBACK TO SAVEPOINT undoes what was done; it does nothing new.
+fn is_rollback(sql: &str) -> bool {
+    sql.trim_start()
+        .get(..8)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case("rollback"))
 }

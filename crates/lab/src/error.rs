@@ -36,7 +36,9 @@ pub enum Trouble {
         log: String,
     },
     /// The port a service is to listen on is taken.
-    #[error("port {port} is already taken, so [service.{service}] cannot listen on it; leave `PORT` to `{{port}}`, or stop what listens there")]
+    #[error(
+        "port {port} is already taken, so [service.{service}] cannot listen on it; leave `PORT` to `{{port}}`, or stop what listens there"
+    )]
     PortTaken {
         /// The service.
         service: String,
@@ -68,7 +70,9 @@ pub enum Trouble {
         seconds: u64,
     },
     /// A statement was neither answered nor waits for another actor.
-    #[error("a statement of {actor} was not answered within {seconds} s, and waits for no lock of another actor")]
+    #[error(
+        "a statement of {actor} was not answered within {seconds} s, and waits for no lock of another actor"
+    )]
     NeverAnswers {
         /// Who.
         actor: String,
@@ -111,7 +115,10 @@ impl Difference {
         let name = |step: &Step| record.actors[usize::from(step.actor.0)].clone();
         Self {
             schedule: record.steps.iter().take(step).map(name).collect(),
-            actor: record.steps.get(step).map_or_else(|| "nobody".to_owned(), name),
+            actor: record
+                .steps
+                .get(step)
+                .map_or_else(|| "nobody".to_owned(), name),
             step,
             one,
             other,

@@ -34,7 +34,9 @@ impl Lab {
         for ground in blueprint.grounds.iter() {
             let label = if single { "" } else { &ground.name };
             let database = ground.fork().await?;
-            self.stage.bases.push(Base::new(label, ground.plan.server.is_none(), database));
+            self.stage
+                .bases
+                .push(Base::new(label, ground.plan.server.is_none(), database));
         }
         let services = self.open_services().await?;
         self.cast_actors(&services).await?;
@@ -89,10 +91,14 @@ impl Lab {
         }
         for (name, plan) in &scenario.services {
             let address = places[name];
-            let mut around = self.surround(Through::Service, &plan.command.database).await?;
+            let mut around = self
+                .surround(Through::Service, &plan.command.database)
+                .await?;
             around.places.port = Some(address.port());
             around.places.services = urls(&places);
-            around.env.push(("PORT".to_owned(), address.port().to_string()));
+            around
+                .env
+                .push(("PORT".to_owned(), address.port().to_string()));
             let start = Service::start(name, plan, address, around);
             let service = self.stage.aside(start).await??;
             self.stage.services.push(service);
@@ -138,7 +144,7 @@ impl Lab {
             };
             actors.push(Role {
                 name: actor.name.clone(),
-                
+
                 script,
             });
         }
@@ -200,7 +206,10 @@ impl Lab {
         for (number, role) in self.cast.actors.iter().enumerate() {
             let actor = Actor(number as u16);
             let Script::Sql {
-                database, gate, tag, ..
+                database,
+                gate,
+                tag,
+                ..
             } = &role.script
             else {
                 continue;
@@ -335,7 +344,11 @@ fn upstream(address: &Address) -> Result<Upstream, Trouble> {
     }
     (address.host.as_str(), address.port)
         .to_socket_addrs()
-        .and_then(|mut found| found.next().ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+        .and_then(|mut found| {
+            found
+                .next()
+                .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        })
         .map(Upstream::Tcp)
         .map_err(Trouble::system("looking up the server's address"))
 }

@@ -249,13 +249,10 @@ fn keep_cookie(cookies: &mut BTreeMap<String, String>, header: &str) {
         return;
     };
     let gone = parts.any(|attribute| {
-        attribute
-            .trim()
-            .split_once('=')
-            .is_some_and(|(key, age)| {
-                key.eq_ignore_ascii_case("max-age")
-                    && age.trim().parse::<i64>().is_ok_and(|seconds| seconds <= 0)
-            })
+        attribute.trim().split_once('=').is_some_and(|(key, age)| {
+            key.eq_ignore_ascii_case("max-age")
+                && age.trim().parse::<i64>().is_ok_and(|seconds| seconds <= 0)
+        })
     });
     if gone {
         cookies.remove(name.trim());

@@ -1,6 +1,6 @@
 //! A lab: one copy of the scenario's databases, services, gates and actors, that runs one schedule at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +20,7 @@ use crate::record::{End, Record, Statement, Step, StepKind, Table};
 use crate::run::{Played, Run};
 use crate::stage::Stage;
 use crate::timer::Timer;
+use crate::touched::Touched;
 
 /// Serial runs in which the statements of the actors must come to repeat themselves.
 const WARM_UPS: usize = 8;
@@ -35,6 +36,8 @@ pub struct Lab {
     pub(crate) services_at: BTreeMap<String, SocketAddr>,
     /// Whether nothing has run since the databases were last put back.
     pub(crate) fresh: bool,
+    /// What the last run has written.
+    touched: Touched,
     profile: Profile,
 }
 
@@ -45,6 +48,8 @@ pub struct Options {
     pub advance: bool,
     /// The actors run one after the other: what they send is remembered.
     pub serial: bool,
+    /// Tables that are known to be written: reads of others are no steps. Not for serial runs, from which it is learned.
+    pub known: Option<Arc<Touched>>,
     /// Actors that do not take part.
     pub absent: Vec<Actor>,
 }
@@ -57,7 +62,12 @@ impl Lab {
     pub async fn build(blueprint: Arc<Blueprint>) -> Result<Self, Trouble> {
         let (events, heard) = unbounded_channel();
         let (say, said) = unbounded_channel();
-        let stage = Stage::new(Timer::new().map_err(Trouble::system("making a timer"))?, heard, say, said);
+        let stage = Stage::new(
+            Timer::new().map_err(Trouble::system("making a timer"))?,
+            heard,
+            say,
+            said,
+        );
         let mut lab = Self {
             cast: Cast { actors: Vec::new() },
             gates: Vec::new(),
@@ -66,6 +76,7 @@ impl Lab {
             stage,
             events,
             fresh: true,
+            touched: Touched::default(),
             profile: Profile::default(),
         };
         lab.furnish().await?;
@@ -96,6 +107,11 @@ impl Lab {
         &self.stage.notes
     }
 
+    /// What the last run has written.
+    pub fn touched(&self) -> &Touched {
+        &self.touched
+    }
+
     /// Where the time went.
     pub fn profile(&self) -> &Profile {
         &self.profile
@@ -115,7 +131,9 @@ impl Lab {
         let mut last: Option<Record> = None;
         let mut difference = None;
         for _ in 0..WARM_UPS {
-            let (record, _) = self.run(Cursor::order(order.clone()), serial.clone()).await?;
+            let (record, _) = self
+                .run(Cursor::order(order.clone()), serial.clone())
+                .await?;
             if let Some(last) = &last {
                 difference = first_difference(last, &record);
                 if difference.is_none() {
@@ -168,13 +186,24 @@ impl Lab {
         self.profile.add(Phase::Reset, started.elapsed());
         let started = Instant::now();
         self.fresh = false;
+        self.stage.known.clone_from(&options.known);
         let invariants = &self.blueprint.scenario.check.invariants;
-        let played = Run::new(&mut self.stage, &self.cast, &self.gates, invariants, options.serial)
-            .without(&options.absent)
-            .play(cursor)
-            .await?;
+        let played = Run::new(
+            &mut self.stage,
+            &self.cast,
+            &self.gates,
+            invariants,
+            options.serial,
+        )
+        .without(&options.absent)
+        .play(cursor)
+        .await?;
         self.profile.add(Phase::Play, started.elapsed());
         let started = Instant::now();
+        self.touched = Touched::default();
+        for (index, base) in self.stage.bases.iter().enumerate() {
+            base.touched(index, &mut self.touched);
+        }
         let stuck = matches!(played.end, End::Stuck(_));
         let (record, explored) = self.record(played).await?;
         if options.serial {
@@ -200,10 +229,7 @@ impl Lab {
         self.clear().await;
     }
 
-    async fn record(
-        &mut self,
-        played: Played,
-    ) -> Result<(Record, Explored<Footprint>), Trouble> {
+    async fn record(&mut self, played: Played) -> Result<(Record, Explored<Footprint>), Trouble> {
         let mut tables = BTreeMap::new();
         let mut invariants = played.broken;
         if played.end != End::Cut {
@@ -279,14 +305,48 @@ impl Lab {
 /// The first step at which two runs of one schedule differ; steps that only read and conflict with nothing may come
 /// and go.
 pub fn first_difference(one: &Record, other: &Record) -> Option<Difference> {
-    let steps = one.steps.len().max(other.steps.len());
     let record = one;
-    (0..steps).find_map(|step| {
-        let (one, other) = (one.steps.get(step), other.steps.get(step));
+    let written = written_tables(one, other);
+    let mattering = |record: &'_ Record| -> Vec<(usize, Step)> {
+        let steps = record.steps.iter().cloned().enumerate();
+        steps
+            .filter(|(_, step)| !is_incidental(step, &written))
+            .collect()
+    };
+    let (one, other) = (mattering(one), mattering(other));
+    (0..one.len().max(other.len())).find_map(|place| {
+        let step = one.get(place).map_or(record.steps.len(), |(at, _)| *at);
+        let (one, other) = (
+            one.get(place).map(|(_, step)| step),
+            other.get(place).map(|(_, step)| step),
+        );
         let same = matches!((one, other), (Some(one), Some(other))
             if one.identity() == other.identity());
         (!same).then(|| Difference::at(record, step, shown(record, one), shown(record, other)))
     })
+}
+
+/// The tables that one of the runs has written, as far as their steps say.
+fn written_tables(one: &Record, other: &Record) -> BTreeSet<String> {
+    let steps = one.steps.iter().chain(&other.steps);
+    steps
+        .flat_map(|step| &step.accesses)
+        .filter(|access| access.write)
+        .map(|access| access.table.clone())
+        .collect()
+}
+
+/// Whether the step did nothing but read tables that nobody wrote: it may come and go with a cache.
+fn is_incidental(step: &Step, written: &BTreeSet<String>) -> bool {
+    step.kind == StepKind::Work
+        && step.error.is_none()
+        && step.blocked_by.is_empty()
+        && step.wakes.is_empty()
+        && !step.accesses.is_empty()
+        && step
+            .accesses
+            .iter()
+            .all(|access| !access.write && !written.contains(&access.table))
 }
 
 /// A step in words: what it did, what was answered, who waited and who went on.
@@ -294,18 +354,16 @@ fn shown(record: &Record, step: Option<&Step>) -> String {
     let Some(step) = step else {
         return "(the run was over)".to_owned();
     };
-    let statements: Vec<String> = step
-        .statements
-        .iter()
-        .map(Statement::in_one_line)
-        .collect();
+    let statements: Vec<String> = step.statements.iter().map(Statement::in_one_line).collect();
     let mut text = match step.kind {
         StepKind::GapCommit => "(commit of the statement before)".to_owned(),
         _ if statements.is_empty() => "(no statement)".to_owned(),
         _ => statements.join("; "),
     };
     let names = |actors: &[Actor]| {
-        let names = actors.iter().map(|one| record.actors[usize::from(one.0)].as_str());
+        let names = actors
+            .iter()
+            .map(|one| record.actors[usize::from(one.0)].as_str());
         names.collect::<Vec<_>>().join(", ")
     };
     if let Some(error) = &step.error {

@@ -26,6 +26,7 @@ mod run;
 mod service;
 mod stage;
 mod timer;
+mod touched;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};
 pub use blueprint::Blueprint;
@@ -33,3 +34,4 @@ pub use error::{Difference, Trouble};
 pub use lab::{Lab, Options, first_difference};
 pub use note::Notes;
 pub use profile::Profile;
+pub use touched::Touched;

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Record, Reply, SqlError};
 
+/// Statements with varying values that are shown; more are counted.
+const MOST_VARYING: usize = 5;
+
 /// Notes gathered by one lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
     notes: BTreeSet<String>,
     background: BTreeSet<String>,
     stalled: BTreeSet<String>,
+    /// Statements that come with other values each time, by actor and what stays the same, and how they differ.
+    varying: BTreeMap<(String, String), String>,
     /// What was asked for in serial runs, by actor, and how it was refused; `None` once it was not.
     refused: BTreeMap<(String, String), Option<String>>,
 }
@@ -21,7 +26,24 @@ impl Notes {
             let how = how.as_ref()?;
             Some(format!("{actor}: `{what}` {how}, in every serial order; correct the scenario if that is not meant"))
         });
-        self.notes.iter().cloned().chain(refused)
+        let varying = self.varying.values().take(MOST_VARYING).cloned();
+        let more = self.varying.len().saturating_sub(MOST_VARYING);
+        let rest = (more > 0).then(|| {
+            let (statements, come) = if more == 1 {
+                ("statement", "comes")
+            } else {
+                ("statements", "come")
+            };
+            format!(
+                "{more} more {statements} {come} with other values each time; they are masked, too"
+            )
+        });
+        self.notes
+            .iter()
+            .cloned()
+            .chain(refused)
+            .chain(varying)
+            .chain(rest)
     }
 
     /// Statements that came while no actor ran, each once.
@@ -39,6 +61,11 @@ impl Notes {
         self.notes.extend(other.notes.iter().cloned());
         self.stalled.extend(other.stalled.iter().cloned());
         self.background.extend(other.background.iter().cloned());
+        for (key, note) in &other.varying {
+            self.varying
+                .entry(key.clone())
+                .or_insert_with(|| note.clone());
+        }
         for ((actor, what), how) in &other.refused {
             self.asked(actor, what, how.clone());
         }
@@ -90,11 +117,17 @@ impl Notes {
         self.add("a transaction was still open when its actor had finished".to_owned());
     }
 
+    /// Notes a statement once for each actor, however often its values differ.
     pub(crate) fn varies(&mut self, actor: &str, one: &str, other: &str) {
-        self.add(format!(
-            "{actor} sends other values each time (a clock, a random source?): \
-             {one} | {other}; they are masked"
-        ));
+        let (first, second) = around_difference(one, other);
+        self.varying
+            .entry((actor.to_owned(), without_values(one)))
+            .or_insert_with(|| {
+                format!(
+                    "{actor} sends other values each time (a clock, a random source?): \
+                     {first} | {second}; they are masked"
+                )
+            });
     }
 
     fn add(&mut self, note: String) {
@@ -102,18 +135,64 @@ impl Notes {
     }
 }
 
+/// The first characters of two texts, and those around the place where they begin to differ.
+fn around_difference(one: &str, other: &str) -> (String, String) {
+    const HEAD: usize = 24;
+    const BEFORE: usize = 10;
+    const AFTER: usize = 24;
+    let same = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let cut = |text: &str| {
+        let all: Vec<char> = text.chars().collect();
+        let from = same.saturating_sub(BEFORE);
+        let to = all.len().min(same + AFTER);
+        let mut out = String::new();
+        if from > HEAD {
+            out.extend(&all[..HEAD]);
+            out.push('…');
+            out.extend(&all[from..to]);
+        } else {
+            out.extend(&all[..to]);
+        }
+        if to < all.len() {
+            out.push('…');
+        }
+        out
+    };
+    (cut(one), cut(other))
+}
+
+/// A statement without the texts and digits in it: what stays the same from time to time.
+fn without_values(sql: &str) -> String {
+    let outside = sql.split('\'').step_by(2).collect::<Vec<_>>().join("?");
+    let words = outside
+        .split_whitespace()
+        .take_while(|word| !word.starts_with('['));
+    let numberless = words.map(|word| word.replace(|c: char| c.is_ascii_digit(), ""));
+    numberless.collect::<Vec<_>>().join(" ")
+}
+
 /// What was asked for, and how it was refused, if it was. A client's own mistakes that a service may mean (400, 409,
 /// 422) are none.
 fn refusal(reply: &Reply) -> (&str, Option<String>) {
     match reply {
-        Reply::Http { request, status, .. } => {
+        Reply::Http {
+            request, status, ..
+        } => {
             let refused = matches!(status, 401 | 403 | 404 | 405 | 500..);
-            (request, refused.then(|| format!("is answered with status {status}")))
+            (
+                request,
+                refused.then(|| format!("is answered with status {status}")),
+            )
         }
         Reply::NoAnswer { request, error } => (request, Some(format!("gets no answer ({error})"))),
-        Reply::Command { run, status, .. } => {
-            (run, (*status != 0).then(|| format!("ends with status {status}")))
-        }
+        Reply::Command { run, status, .. } => (
+            run,
+            (*status != 0).then(|| format!("ends with status {status}")),
+        ),
         Reply::Sql { sql, error, .. } => {
             let how = |error: &SqlError| format!("fails with {} {}", error.code, error.message);
             (sql, error.as_ref().map(how))
@@ -150,7 +229,9 @@ mod tests {
         notes.ran_serially(&answered(404));
         let said: Vec<String> = notes.all().collect();
         assert_eq!(said.len(), 1);
-        assert!(said[0].starts_with("ben: `GET /` is answered with status 404, in every serial order"));
+        assert!(
+            said[0].starts_with("ben: `GET /` is answered with status 404, in every serial order")
+        );
     }
 
     #[test]
@@ -161,5 +242,54 @@ mod tests {
         other.ran_serially(&answered(403));
         one.merge(&other);
         assert_eq!(one.all().count(), 0);
+    }
+
+    #[test]
+    fn values_that_vary_are_shown_where_they_differ_once_a_statement() {
+        let mut notes = Notes::default();
+        let sql = |at: &str| {
+            format!(
+                "update analytics_userrecord set num_orders = 1, date_last_order = '{at}' where user_id = 1"
+            )
+        };
+        notes.varies(
+            "u1",
+            &sql("2026-01-01 10:00:01"),
+            &sql("2026-01-01 10:00:02"),
+        );
+        let mut other = Notes::default();
+        other.varies(
+            "u1",
+            &sql("2026-01-01 10:00:03"),
+            &sql("2026-01-01 10:00:04"),
+        );
+        notes.merge(&other);
+        let said: Vec<String> = notes.all().collect();
+        assert_eq!(
+            said,
+            [
+                "u1 sends other values each time (a clock, a random source?): \
+                 update analytics_userrec…1 10:00:01' where user_id = 1 | \
+                 update analytics_userrec…1 10:00:02' where user_id = 1; they are masked"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_many_statements_with_varying_values_a_few_are_shown() {
+        let mut notes = Notes::default();
+        for table in ["a", "b", "c", "d", "e", "f", "g"] {
+            notes.varies(
+                "u1",
+                &format!("insert into {table} values ('1')"),
+                &format!("insert into {table} values ('2')"),
+            );
+        }
+        let said: Vec<String> = notes.all().collect();
+        assert_eq!(said.len(), 6);
+        assert_eq!(
+            said[5],
+            "2 more statements come with other values each time; they are masked, too"
+        );
     }
 }

@@ -14,7 +14,7 @@ pub struct Record {
     pub steps: Vec<Step>,
     /// What each actor was told, by [`Actor`] index, in the order it was told.
     pub replies: Vec<Vec<Reply>>,
-    /// Final rows of every table that this run may have written; tables not named are as they were at the start.
+    /// Final rows of every table that this run has changed; tables not named are as they were at the start.
     pub tables: BTreeMap<String, Table>,
     /// Invariants of the scenario, by name, as evaluated at the end (and, where asked, after commits).
     pub invariants: Vec<Invariant>,
@@ -139,6 +139,23 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows in the order the server returned them; `None` is NULL.
     pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Table {
+    /// Whether both have the same columns and the same rows, in whatever order.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        let sorted = |table: &Self| {
+            let mut order: Vec<usize> = (0..table.rows.len()).collect();
+            order.sort_by(|x, y| table.rows[*x].cmp(&table.rows[*y]));
+            order
+        };
+        self.columns == other.columns
+            && self.rows.len() == other.rows.len()
+            && sorted(self)
+                .into_iter()
+                .zip(sorted(other))
+                .all(|(x, y)| self.rows[x] == other.rows[y])
+    }
 }
 
 /// An error of the database.

@@ -89,7 +89,9 @@ impl Service {
         let started = Instant::now();
         loop {
             if let Some(exit) = self.process.exit() {
-                return Err(self.trouble(format!("ended before it was ready, with {}", shown(exit))));
+                return Err(
+                    self.trouble(format!("ended before it was ready, with {}", shown(exit)))
+                );
             }
             let Err(last) = self.is_ready().await else {
                 return Ok(());

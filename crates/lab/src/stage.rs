@@ -26,6 +26,7 @@ use crate::record::Invariant;
 use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
+use crate::touched::Touched;
 
 /// Time between two looks while the services come to rest.
 const REST_GAP: Duration = Duration::from_millis(2);
@@ -63,6 +64,8 @@ pub(crate) struct Stage {
     pub loose: Footprint,
     /// Cookies and saved values at the start of every run, by name.
     pub browsers: Browsers,
+    /// Tables that are known to be written; while nothing is known, every read is a step.
+    pub known: Option<Arc<Touched>>,
     /// Server processes that wait and are stopped meanwhile.
     pub frozen: Frozen,
     /// Sessions of the SQL actors.
@@ -91,6 +94,7 @@ impl Stage {
             loose: Footprint::nothing(),
             browsers: BTreeMap::new(),
             clients: BTreeMap::new(),
+            known: None,
             frozen: Frozen::default(),
         }
     }
@@ -159,6 +163,15 @@ impl Stage {
             last = Some(look);
         }
         Ok(())
+    }
+
+    /// Whether the batch is a read that matters to nobody.
+    pub fn is_incidental(&self, session: u32, work: &Work) -> bool {
+        let (Some(known), Some(conn)) = (&self.known, self.conns.get(&session)) else {
+            return false;
+        };
+        let base = &self.bases[conn.database];
+        conn.status != TxStatus::Failed && base.is_incidental(conn.database, session, work, known)
     }
 
     /// Books an event while no run is on.
@@ -289,13 +302,7 @@ impl Stage {
         Ok(())
     }
 
-    fn opened(
-        &mut self,
-        handle: Session,
-        tag: u32,
-        pid: i32,
-        startup: &BTreeMap<String, String>,
-    ) {
+    fn opened(&mut self, handle: Session, tag: u32, pid: i32, startup: &BTreeMap<String, String>) {
         let name = startup
             .get("database")
             .or_else(|| startup.get("user"))

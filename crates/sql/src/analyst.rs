@@ -1,10 +1,11 @@
 //! Knows the catalogue and remembers what it has parsed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::classify::statements;
+use crate::effect::Effect;
 use crate::probe;
 use crate::schema::{Changed, Schema};
 use crate::statement::{Kind, One, Parsed};
@@ -57,6 +58,23 @@ impl Analyst {
         }
         self.cache.insert(sql.into(), parsed.clone());
         parsed
+    }
+
+    /// The tables that a text reads, with their partitions and parents, if it certainly does nothing but read.
+    pub fn reads(&self, parsed: &Parsed) -> Option<BTreeSet<u32>> {
+        if !parsed.reads_only() || !parsed.explained() {
+            return None;
+        }
+        let mut oids = BTreeSet::new();
+        for effect in parsed.statements.iter().flat_map(|one| &one.effects) {
+            let Effect::Read { table, .. } = effect else {
+                return None;
+            };
+            let members = self.schema.members(*table).iter();
+            oids.extend(members.map(|member| self.schema.table(*member).oid));
+            oids.insert(self.schema.table(*table).oid);
+        }
+        Some(oids)
     }
 
     /// SQL that asks the server's per-table counters of the current transaction; its rows go into

@@ -1,7 +1,10 @@
 //! `deadheat find`: search scenarios, save what is found, say what it comes to.
 
 use std::collections::BTreeMap;
+use std::io::{Write, stderr};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use deadheat_explore::{Actor, Ending};
@@ -31,10 +34,27 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         .map(|path| Ground::read(path))
         .collect::<Result<Vec<_>, _>>()?;
     let mut reports = Vec::new();
-    for scenario in scenarios {
-        let found = one(find, scenario, interrupted)?;
-        print(&found.text)?;
-        reports.push(found.report);
+    let mut annotations = Vec::new();
+    let mut worst = 0;
+    for scenario in &scenarios {
+        if interrupted.load(Ordering::SeqCst) && !reports.is_empty() {
+            let _ = writeln!(stderr(), "not searched: {}", scenario.path.display());
+            continue;
+        }
+        match one(find, Arc::clone(scenario), interrupted) {
+            Ok(found) => {
+                print(&found.text)?;
+                let file = scenario.path.display().to_string();
+                annotations.extend(deadheat_report::annotation(&found.report, &file));
+                worst = worst.max(found.report.verdict.exit_code());
+                reports.push(found.report);
+            }
+            // The other scenarios may be fine.
+            Err(problem) => {
+                let _ = writeln!(stderr(), "{}", problem.in_words());
+                worst = worst.max(2);
+            }
+        }
     }
     if let Some(file) = &find.junit {
         let text = deadheat_report::junit(&reports)
@@ -42,12 +62,9 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         std::fs::write(file, text).map_err(|error| Problem::file(file, "write", &error))?;
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && !find.json {
-        for annotation in reports.iter().filter_map(deadheat_report::annotation) {
-            print(&format!("{annotation}\n"))?;
-        }
+        print(&annotations.concat())?;
     }
-    let codes = reports.iter().map(|report| report.verdict.exit_code());
-    Ok(codes.max().unwrap_or(0))
+    Ok(worst)
 }
 
 struct Found {
@@ -55,11 +72,7 @@ struct Found {
     text: String,
 }
 
-fn one(
-    find: &Find,
-    scenario: std::sync::Arc<Scenario>,
-    interrupted: &Interrupted,
-) -> Result<Found, Problem> {
+fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Result<Found, Problem> {
     let budget = budget(find, &scenario);
     let mut display = Display::new(&scenario.title, interrupted);
     display.doing("setting up");

@@ -7,7 +7,7 @@ use deadheat_explore::{
     Config, Cursor, Exhaustive, Explorer, Next, Progress, Random, RandomConfig, Run,
 };
 use deadheat_lab::record::{End as RunEnd, Record};
-use deadheat_lab::{Difference, Options, Trouble, first_difference};
+use deadheat_lab::{Difference, Options, Touched, Trouble, first_difference};
 use deadheat_report::Stopped;
 use deadheat_sql::Footprint;
 use deadheat_verdict::{Finding, Judgement, Oracle, Outcome, Rules};
@@ -34,10 +34,20 @@ pub struct Hunt<'a> {
     /// Races that are known, by [`cause`]: the same thing happening to other actors is no further race.
     known: BTreeSet<Cause>,
     progress: Progress,
+    /// Runs of searches that had to begin anew.
+    earlier: u64,
 }
 
 /// Runs that are done and not judged yet, by index.
-type Finished = BTreeMap<u64, (Record, Run<Footprint>)>;
+type Finished = BTreeMap<u64, Ran>;
+
+/// A run of the search.
+struct Ran {
+    index: u64,
+    record: Record,
+    run: Run<Footprint>,
+    touched: Touched,
+}
 
 /// What a run was found to be.
 pub(crate) enum Seen {
@@ -68,6 +78,7 @@ impl<'a> Hunt<'a> {
             outcomes: BTreeSet::new(),
             known: BTreeSet::new(),
             progress: Progress::default(),
+            earlier: 0,
         }
     }
 
@@ -139,20 +150,30 @@ impl<'a> Hunt<'a> {
                     _ => End::Found,
                 });
             }
-            let (index, record, run) = self.wait()?;
-            finished.insert(index, (record, run));
-            while let Some((index, record, run)) = self.due(&mut finished) {
-                if let Some(end) = self.take(index, record, &run)? {
+            let ran = self.wait()?;
+            finished.insert(ran.index, ran);
+            while let Some(ran) = self.due(&mut finished) {
+                self.labs.hear_of(&ran.touched);
+                if let Some(end) = self.take(ran.index, ran.record, &ran.run)? {
                     self.drain()?;
                     return Ok(end);
                 }
-                explorer.report(run);
+                explorer.report(ran.run);
                 self.progress = explorer.progress();
+                self.progress.runs += self.earlier;
                 self.watcher
                     .progress(&self.progress, self.serial.runs, self.races.len());
                 if !self.budget.keep_going && !self.races.is_empty() {
                     self.drain()?;
                     return Ok(End::Found);
+                }
+                if self.labs.is_outgrown() {
+                    // Reads were let through as if nobody wrote what they read: the search begins anew.
+                    self.drain()?;
+                    finished.clear();
+                    self.labs.take_as_known();
+                    self.earlier = self.progress.runs;
+                    explorer = self.explorer();
                 }
             }
         }
@@ -160,13 +181,12 @@ impl<'a> Hunt<'a> {
 
     /// The finished run that is to be judged next, if it is its turn. They are judged in the order in which they were
     /// handed out, so that what is found, and by which run, does not depend on how many labs there are.
-    fn due(&self, finished: &mut Finished) -> Option<(u64, Record, Run<Footprint>)> {
+    fn due(&self, finished: &mut Finished) -> Option<Ran> {
         let first = finished.first_entry()?;
         if self.under_way.values().any(|index| index < first.key()) {
             return None;
         }
-        let (index, (record, run)) = first.remove_entry();
-        Some((index, record, run))
+        Some(first.remove())
     }
 
     fn explorer(&self) -> Box<dyn Explorer<Footprint>> {
@@ -187,6 +207,7 @@ impl<'a> Hunt<'a> {
     pub(crate) fn learn_serial_orders(&mut self) -> Result<(), Stop> {
         let orders = self.serial.first_orders();
         self.serial.teach(&orders, self.labs, &mut self.oracle)?;
+        self.labs.take_as_known();
         self.watcher
             .progress(&self.progress, self.serial.runs, self.races.len());
         Ok(())
@@ -201,14 +222,19 @@ impl<'a> Hunt<'a> {
         (self.started.elapsed() >= time).then(|| Stopped::Time(time.as_secs_f64()))
     }
 
-    fn wait(&mut self) -> Result<(u64, Record, Run<Footprint>), Stop> {
+    fn wait(&mut self) -> Result<Ran, Stop> {
         let ran = self.labs.wait()?;
         let index = self
             .under_way
             .remove(&ran.ticket)
             .ok_or_else(|| Trouble::Bug("a run ended that was not started".to_owned()))?;
         let (record, run) = ran.result?;
-        Ok((index, record, run))
+        Ok(Ran {
+            index,
+            record,
+            run,
+            touched: ran.touched,
+        })
     }
 
     /// Lets the runs under way finish.
@@ -243,7 +269,8 @@ impl<'a> Hunt<'a> {
                 }
                 if let Some(finding) = self.confirm(&record, run, *finding)? {
                     let preemptions = run.preemptions();
-                    self.races.insert(index, (record, finding, preemptions));
+                    let number = self.earlier + index;
+                    self.races.insert(number, (record, finding, preemptions));
                 }
                 Ok(None)
             }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use deadheat_explore::{Cursor, Run};
 use deadheat_lab::record::{Record, Table};
-use deadheat_lab::{Blueprint, Lab, Notes, Options, Profile, Trouble};
+use deadheat_lab::{Blueprint, Lab, Notes, Options, Profile, Touched, Trouble};
 use deadheat_sql::Footprint;
 
 /// One run to make.
@@ -27,6 +27,7 @@ enum Told {
         lab: usize,
         ticket: u64,
         result: Result<(Record, Run<Footprint>), Trouble>,
+        touched: Touched,
     },
 }
 
@@ -36,6 +37,8 @@ pub struct Ran {
     pub ticket: u64,
     /// What it left, or why it failed; the lab has been made anew then.
     pub result: Result<(Record, Run<Footprint>), Trouble>,
+    /// What it has written.
+    pub touched: Touched,
 }
 
 struct Worker {
@@ -53,6 +56,10 @@ pub struct Labs {
     busy: usize,
     /// Results that came while something else was waited for.
     kept: VecDeque<Ran>,
+    /// What runs were heard to write.
+    heard: Touched,
+    /// What runs of the search take as all that is written; reads of other tables are no steps in them.
+    known: Option<Arc<Touched>>,
     /// Where every run starts.
     pub start: Start,
 }
@@ -80,6 +87,8 @@ impl Labs {
             tickets: 0,
             busy: 0,
             kept: VecDeque::new(),
+            heard: Touched::default(),
+            known: None,
             start: Start::default(),
         };
         for index in 0..count {
@@ -130,7 +139,10 @@ impl Labs {
     ///
     /// # Panics
     /// When no lab is idle.
-    pub fn start(&mut self, cursor: Cursor<Footprint>, options: Options) -> u64 {
+    pub fn start(&mut self, cursor: Cursor<Footprint>, mut options: Options) -> u64 {
+        if !options.serial {
+            options.known.clone_from(&self.known);
+        }
         let lab = self.idle.pop().expect("the caller saw an idle lab");
         self.tickets += 1;
         let job = Job {
@@ -144,6 +156,22 @@ impl Labs {
         }
         self.busy += 1;
         self.tickets
+    }
+
+    /// From now on, reads of tables that nothing heard so far has written are no steps.
+    pub fn take_as_known(&mut self) {
+        self.known = Some(Arc::new(self.heard.clone()));
+    }
+
+    /// Takes into account what a run has written.
+    pub fn hear_of(&mut self, touched: &Touched) {
+        self.heard.add(touched);
+    }
+
+    /// Whether more is written than the runs of the search were told.
+    pub fn is_outgrown(&self) -> bool {
+        let mut known = self.known.as_deref().cloned().unwrap_or_default();
+        self.known.is_some() && known.add(&self.heard)
     }
 
     /// Waits until no run is under way; their results are kept for [`Labs::wait`].
@@ -175,10 +203,15 @@ impl Labs {
                 lab,
                 ticket,
                 result,
+                touched,
             }) => {
                 self.idle.push(lab);
                 self.busy -= 1;
-                Ok(Ran { ticket, result })
+                Ok(Ran {
+                    ticket,
+                    result,
+                    touched,
+                })
             }
             Ok(Told::Built(_, Err(trouble))) => Err(trouble),
             Ok(Told::Built(_, Ok(_))) | Err(_) => {
@@ -214,6 +247,7 @@ impl Labs {
             let place = places
                 .remove(&ran.ticket)
                 .ok_or_else(|| Trouble::Bug("a lab answered what it was not asked".to_owned()))?;
+            self.heard.add(&ran.touched);
             results.insert(place, ran.result?);
         }
     }
@@ -316,6 +350,7 @@ fn work(
             lab: index,
             ticket: job.ticket,
             result,
+            touched: lab.touched().clone(),
         };
         if tell.send(told).is_err() {
             break;

@@ -118,6 +118,7 @@ impl Serial {
         Options {
             advance,
             serial: true,
+            known: None,
             absent: self
                 .actors
                 .iter()

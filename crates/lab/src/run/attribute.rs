@@ -55,10 +55,14 @@ impl Run<'_> {
         let work = self.stage.understand(session, batch)?;
         let owner = self.owner(session, &work);
         let shared = work.shared();
+        let incidental = shared && owner.is_some() && self.stage.is_incidental(session, &work);
         let tracked = self.stage.conn(session)?;
         // Outside a transaction a COMMIT or ROLLBACK has nothing to end.
         let idle_end = tracked.status == TxStatus::Idle && work.ends();
-        if !shared || idle_end || owner.is_none() {
+        if !shared || incidental || idle_end || owner.is_none() {
+            if let Some(actor) = owner.filter(|_| incidental) {
+                self.seat_mut(actor).last = Some(work.shape);
+            }
             return self.pass(session, work, owner);
         }
         let conn = tracked;
@@ -84,7 +88,10 @@ impl Run<'_> {
         let conn = self.stage.conn(session)?;
         if !background {
             let own = |statement: &Statement| !statement.sql.starts_with(CONDITION);
-            conn.passed.extend(work.statements().into_iter().filter(own));
+            if !work.shared() {
+                conn.passed
+                    .extend(work.statements().into_iter().filter(own));
+            }
             conn.owner = owner;
         }
         conn.stained |= work.outlives();
@@ -113,16 +120,16 @@ impl Run<'_> {
         }
         let fit = |actor: Actor| {
             let last = self.seat(actor).last;
-            self.stage
-                .learned
-                .fit(actor, last, work.shape, work.exact)
+            self.stage.learned.fit(actor, last, work.shape, work.exact)
         };
         let stalled: Vec<Actor> = self
             .actors()
             .filter(|actor| matches!(self.seat(*actor).place, Place::Stalled { .. }))
             .filter(|actor| self.seat(*actor).parked.is_empty() && !self.seat(*actor).done)
             .collect();
-        let current = self.current.filter(|actor| self.cast.through_service(*actor));
+        let current = self
+            .current
+            .filter(|actor| self.cast.through_service(*actor));
         // The first of equals wins: the one that runs, then those that stalled earlier.
         let mut best: Option<(Actor, Fit)> = None;
         for actor in current.into_iter().chain(stalled) {

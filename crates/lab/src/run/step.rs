@@ -200,7 +200,9 @@ impl Run<'_> {
                 let step = work.step;
                 note(&mut self.steps[step], &ran);
                 // A commit that failed has undone everything instead.
-                let footprint = self.stage.gap_commit_footprint(session, ran.error.is_none());
+                let footprint = self
+                    .stage
+                    .gap_commit_footprint(session, ran.error.is_none());
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
                 conn.status = ran.status;
@@ -248,7 +250,10 @@ impl Run<'_> {
             waits_for
         };
         let mut footprint = turn.footprint;
-        footprint.merge(&std::mem::replace(&mut self.stage.loose, Footprint::nothing()));
+        footprint.merge(&std::mem::replace(
+            &mut self.stage.loose,
+            Footprint::nothing(),
+        ));
         let step = &mut self.steps[turn.step];
         step.wakes.clone_from(&turn.wakes);
         let mut hash = DefaultHasher::new();

@@ -157,9 +157,10 @@ impl Run<'_> {
 
     /// Whether the server has answered the step on `session`, or the session is gone.
     fn answered(&self, session: u32) -> bool {
-        self.stage.conns.get(&session).is_none_or(|conn| {
-            matches!(conn.phase, Phase::Answered(..) | Phase::Committed(..))
-        })
+        self.stage
+            .conns
+            .get(&session)
+            .is_none_or(|conn| matches!(conn.phase, Phase::Answered(..) | Phase::Committed(..)))
     }
 
     /// Takes in everything that has been said already, without waiting.

@@ -1,0 +1,57 @@
+//! Which tables matter: those that some run has written.
+//!
+//! A read of tables that nobody writes conflicts with nothing, whenever it runs. Once it is known which tables the
+//! actors write, such reads are no steps any more: they come and go with a service's caches, and holding them would
+//! only cost time. What is known may turn out to be too little: whoever searches must begin anew then.
+
+use std::collections::BTreeSet;
+
+/// Tables that were written, or that something else than reads and changes was done to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Index of the database and oid of the table.
+    tables: BTreeSet<(usize, u32)>,
+    /// Any other table may have been written as well.
+    all: bool,
+}
+
+impl Touched {
+    /// Adds what another run has written; returns whether that is news.
+    pub fn add(&mut self, other: &Self) -> bool {
+        let before = (self.tables.len(), self.all);
+        self.tables.extend(&other.tables);
+        self.all |= other.all;
+        before != (self.tables.len(), self.all)
+    }
+
+    /// Adds tables of a database, or everything.
+    pub(crate) fn add_tables(&mut self, database: usize, tables: &BTreeSet<u32>, all: bool) {
+        self.tables
+            .extend(tables.iter().map(|oid| (database, *oid)));
+        self.all |= all;
+    }
+
+    /// Whether one of these tables is known to be written.
+    pub(crate) fn has_any(&self, database: usize, tables: &BTreeSet<u32>) -> bool {
+        self.all
+            || tables
+                .iter()
+                .any(|oid| self.tables.contains(&(database, *oid)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_written_for_the_first_time_is_news() {
+        let mut known = Touched::default();
+        let mut run = Touched::default();
+        run.add_tables(0, &BTreeSet::from([7]), false);
+        assert!(known.add(&run));
+        assert!(!known.add(&run));
+        assert!(known.has_any(0, &BTreeSet::from([6, 7])));
+        assert!(!known.has_any(1, &BTreeSet::from([7])));
+    }
+}
