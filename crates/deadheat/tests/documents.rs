@@ -8,13 +8,18 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 
 use common::{Bench, root};
 use serde_json::Value;
 
+/// One test at a time writes: two blocks may be in one document.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Holds a block of a document against what it should be; `compared` leaves out what may differ.
 #[track_caller]
 fn hold(document: &str, block: &str, fresh: &str, compared: fn(&str) -> String) {
+    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = root().join(document);
     let text = fs::read_to_string(&path).expect("the document is there");
     let (begin, end) = (
