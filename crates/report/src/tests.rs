@@ -297,7 +297,7 @@ fn junit_has_a_case_a_scenario() {
 fn github_is_told_of_races_and_bugs_only() {
     let line = crate::annotation(&raced()).unwrap();
     assert!(
-        line.starts_with("::error file=lobby.toml,title=Race%3A check-then-act::p1 read 3"),
+        line.starts_with("::error file=lobby.toml,title=Race%3A check-then-act::ben read count = 3"),
         "{line}"
     );
     assert_eq!(line.lines().count(), 1);
