@@ -76,7 +76,12 @@ fn verdict(report: &Report) -> String {
     match report.verdict {
         Verdict::Clean => {
             let redundant = redundant(report.blocked_runs);
-            format!("all {traces} explored, {effort}, no race{redundant}")
+            let all = if report.traces == 1 {
+                "the only trace".to_owned()
+            } else {
+                format!("all {traces}")
+            };
+            format!("{all} explored, {effort}, no race{redundant}")
         }
         Verdict::NoRaceFound => {
             let why = report.stopped.as_ref();

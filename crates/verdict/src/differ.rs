@@ -143,10 +143,12 @@ fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<St
         }
     }
     scored.sort_by_key(|(score, n, m)| (std::cmp::Reverse(*score), *n, *m));
+    // One against one can only be the same, changed.
+    let only = more.len() == 1 && less.len() == 1;
     let mut partner: BTreeMap<usize, usize> = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for ((common, _), n, m) in scored {
-        if common > 0 && !partner.contains_key(&n) && !taken.contains(&m) {
+        if (common > 0 || only) && !partner.contains_key(&n) && !taken.contains(&m) {
             partner.insert(n, m);
             taken.insert(m);
         }
@@ -246,7 +248,7 @@ fn replies(
     let (mut x, mut y) = (0, 0);
     while x < a.len() || y < b.len() {
         match (a.get(x), b.get(y)) {
-            (Some((request, rows)), Some((other, rows_then))) if request == other => {
+            (Some((request, rows)), Some((other, rows_then))) if alike(request, other) => {
                 let (more, less) = apart(rows, rows_then, skeleton);
                 if !(more.is_empty() && less.is_empty()) {
                     say(request, told(&more), told(&less));
@@ -254,7 +256,8 @@ fn replies(
                 (x, y) = (x + 1, y + 1);
             }
             (Some((request, rows)), later) => {
-                let comes = later.is_some_and(|_| b[y..].iter().any(|(other, _)| other == request));
+                let comes =
+                    later.is_some_and(|_| b[y..].iter().any(|(other, _)| alike(other, request)));
                 if comes {
                     say(b[y].0, NOT_ASKED.to_owned(), told(&shown(b[y].1)));
                     y += 1;
@@ -270,6 +273,15 @@ fn replies(
             (None, None) => break,
         }
     }
+}
+
+/// Whether two questions are the same but for values in them, which may come from what was told before.
+fn alike(one: &str, other: &str) -> bool {
+    let shape = |text: &str| {
+        let outside = text.split('\'').step_by(2).collect::<Vec<_>>().join("'");
+        outside.replace(|c: char| c.is_ascii_digit(), "")
+    };
+    one == other || shape(one) == shape(other)
 }
 
 /// What the actor asked, with what it was told, in order.

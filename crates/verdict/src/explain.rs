@@ -324,7 +324,8 @@ fn since(record: &Record, n: usize, holders: &[Actor]) -> String {
     };
     let held = (0..n).rev().find(|m| {
         let step = &record.steps[*m];
-        holders.contains(&step.actor) && step.error.is_none() && wants(step)
+        let got = step.error.is_none() && step.blocked_by.is_empty();
+        holders.contains(&step.actor) && got && wants(step)
     });
     held.map_or_else(String::new, |m| format!(" since {}", step(record, m)))
 }
@@ -332,6 +333,26 @@ fn since(record: &Record, n: usize, holders: &[Actor]) -> String {
 fn names(record: &Record, actors: &[Actor]) -> String {
     let names: Vec<String> = actors.iter().map(|a| words::name(record, *a)).collect();
     words::list(&names)
+}
+
+/// Said when no dependencies explain it, and somebody waited for what no gate sees: then statements that came while two
+/// could move may be the other one's.
+pub(crate) fn unsure(record: &Record) -> Vec<String> {
+    let waits = |step: &&Step| step.kind == StepKind::Silent && !step.blocked_by.is_empty();
+    record
+        .steps
+        .iter()
+        .filter(waits)
+        .map(|step| {
+            format!(
+                "{} waited before its first statement for something outside the database (a mutex, a connection of the \
+                 pool) and went on when it was free; it is not known for certain which of the statements after that \
+                 are {}'s.",
+                words::name(record, step.actor),
+                words::name(record, step.actor)
+            )
+        })
+        .collect()
 }
 
 /// Sentences for a run in which nobody can move.

@@ -411,6 +411,7 @@ fn finding(
     why.extend(explain::errors(record, errors));
     why.extend(explain::broken(record, broken));
     if why.is_empty() {
+        why.extend(explain::unsure(record));
         why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
     }
     let mut matters = explain::matters(record, &cycle, errors);

@@ -464,3 +464,58 @@ fn a_statement_that_was_not_sent_serially_shifts_no_other() {
         ]
     );
 }
+
+#[test]
+fn a_statement_that_sends_what_it_was_told_is_the_same_question() {
+    let run = |n: &str| {
+        let sql = format!("update counter set v = '{n}' + 1");
+        let story = Story::of(&["ben", "amy"]).answered(0, &sql, "1", None);
+        story.table("counter", &["v"], &[&[n]]).done()
+    };
+    let finding = race(oracle(Rules::default(), |_| run("1")).judge(&run("0")));
+    let said: Vec<String> = finding.differs.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["counter: v=0, serially v=1"]);
+}
+
+/// The other actor's statements were booked on the one that seemed to run alone.
+#[test]
+fn where_somebody_waited_outside_the_database_nothing_is_claimed_to_be_known() {
+    let end = |v: &str, story: Story| story.table("counter", &["v"], &[&[v]]).done();
+    let waited = || {
+        let mut record = end("1", Story::of(&["ben", "amy"]).sql(1, "").blocked_by(&[0]));
+        record.steps[0].kind = deadheat_lab::record::StepKind::Silent;
+        record
+    };
+    let serial = |_: u16| end("2", Story::of(&["ben", "amy"]));
+    let finding = race(oracle(Rules::default(), serial).judge(&waited()));
+    assert_eq!(finding.kind, Kind::Other);
+    assert!(
+        finding.why[0].starts_with("amy waited before its first statement"),
+        "{:?}",
+        finding.why
+    );
+}
+
+#[test]
+fn a_step_that_still_waits_holds_nothing() {
+    let lock = |story: Story, actor: u16, row: &str| {
+        let story = story.sql(actor, &format!("update account set n = 1 where {row}"));
+        story.touches("account", Some(row), true)
+    };
+    let story = lock(Story::of(&["ann", "bob"]), 0, "id=1").tag("UPDATE 1");
+    let story = lock(story, 1, "id=2").tag("UPDATE 1");
+    // Its accesses are those of when it went on: all it had by then.
+    let story = lock(story, 1, "id=1")
+        .touches("account", Some("id=2"), true)
+        .blocked_by(&[0]);
+    let story = lock(story, 0, "id=2").fails("40P01", "deadlock detected");
+    let story = story.answered(0, "update account set n = 1 where id=2", "", Some("40P01"));
+    let record = story.done();
+    let why = crate::explain::errors(&record, &crate::errors::reached(&record)).join(" ");
+    assert!(
+        why.contains(
+            "asks for what bob holds since `update account set n = 1 where id=2` (step 2)"
+        ),
+        "{why}"
+    );
+}
