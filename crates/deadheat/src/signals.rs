@@ -52,7 +52,10 @@ async fn serve(
         };
         if kind == SignalKind::interrupt() && !interrupted.swap(true, Ordering::SeqCst) {
             // Standard error may be closed; the search ends all the same.
-            let _ = writeln!(stderr(), "ending with what was found so far; once more ends at once");
+            let _ = writeln!(
+                stderr(),
+                "ending with what was found so far; once more ends at once"
+            );
             continue;
         }
         end_all();

@@ -10,7 +10,10 @@ fn the_fifth_player_is_found(language: &str) {
     let bench = Bench::new();
     let (said, json) = bench.find(&example(&format!("lobby/{language}/racy.toml")), &[]);
     assert_eq!(verdict(&json).0, "race", "{}\n{}", said.out, said.err);
-    assert!(json["races"][0]["found_at_run"].as_u64() <= Some(10), "{json:#}");
+    assert!(
+        json["races"][0]["found_at_run"].as_u64() <= Some(10),
+        "{json:#}"
+    );
     assert!(said.code == 1);
     let replay = bench.run(["replay", bench.race(&json).to_str().expect("UTF-8")]);
     assert_eq!(replay.code, 1, "{}\n{}", replay.out, replay.err);
@@ -22,7 +25,12 @@ fn nobody_is_fifth(language: &str) {
     let path = example(&format!("lobby/{language}/cured.toml"));
     let (said, json) = bench.find(&path, &["--preemptions", "1"]);
     let verdict = verdict(&json).0;
-    assert!(verdict == "no-race-found" || verdict == "clean", "{}\n{}", said.out, said.err);
+    assert!(
+        verdict == "no-race-found" || verdict == "clean",
+        "{}\n{}",
+        said.out,
+        said.err
+    );
     assert_eq!(said.code, 0);
 }
 

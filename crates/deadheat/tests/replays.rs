@@ -8,10 +8,20 @@ use common::{Bench, example};
 #[test]
 fn a_saved_race_replays_a_hundred_times_in_a_hundred() {
     let bench = Bench::new();
-    for scenario in ["sql/lost-update.toml", "sql/commit-gap.toml", "sql/deadlock-rows.toml"] {
+    for scenario in [
+        "sql/lost-update.toml",
+        "sql/commit-gap.toml",
+        "sql/deadlock-rows.toml",
+    ] {
         let (_, json) = bench.find(&example(scenario), &[]);
         let race = bench.race(&json);
-        let said = bench.run(["replay", "--times", "100", "--json", race.to_str().expect("UTF-8")]);
+        let said = bench.run([
+            "replay",
+            "--times",
+            "100",
+            "--json",
+            race.to_str().expect("UTF-8"),
+        ]);
         assert_eq!(said.code, 1, "{}\n{}", said.out, said.err);
         let json: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
         assert_eq!(json["happened"], 100, "{json:#}");

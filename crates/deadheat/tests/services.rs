@@ -21,7 +21,13 @@ fn found(file: &str) -> serde_json::Value {
 #[track_caller]
 fn nothing_but_not_all(file: &str) {
     let (said, json) = Bench::new().find(&service(file), &[]);
-    assert_eq!(verdict(&json).0, "no-race-found", "{}\n{}", said.out, said.err);
+    assert_eq!(
+        verdict(&json).0,
+        "no-race-found",
+        "{}\n{}",
+        said.out,
+        said.err
+    );
     assert_eq!(json["exhausted"], false);
     let why = json["stopped"]["other"].as_str().unwrap_or_default();
     assert!(why.contains("outside the database"), "{json:#}");
@@ -68,8 +74,12 @@ fn a_mutex_around_the_query() {
 fn a_thread_that_pings_the_database_is_nobody_and_is_named_once() {
     if has("python3") {
         let json = found("pinger.toml");
-        let named = json["background"].as_array().expect("background statements");
-        let pings = named.iter().filter(|one| one.as_str().is_some_and(|sql| sql.contains("ping")));
+        let named = json["background"]
+            .as_array()
+            .expect("background statements");
+        let pings = named
+            .iter()
+            .filter(|one| one.as_str().is_some_and(|sql| sql.contains("ping")));
         assert_eq!(pings.count(), 1, "{json:#}");
     }
 }
@@ -79,10 +89,27 @@ fn a_clock_in_the_shape_of_a_statement_is_diagnosed() {
     if has("python3") {
         let bench = Bench::new();
         let (said, json) = bench.find(&service("dice.toml"), &[]);
-        assert_eq!((said.code, verdict(&json).0), (3, "unrepeatable"), "{}", said.out);
-        let (one, other) = (&json["unrepeatable"]["first"], &json["unrepeatable"]["second"]);
-        assert!(one.as_str().is_some_and(|sql| sql.contains("select v as v_")), "{json:#}");
-        assert!(other.as_str().is_some_and(|sql| sql.contains("select v as v_")), "{json:#}");
+        assert_eq!(
+            (said.code, verdict(&json).0),
+            (3, "unrepeatable"),
+            "{}",
+            said.out
+        );
+        let (one, other) = (
+            &json["unrepeatable"]["first"],
+            &json["unrepeatable"]["second"],
+        );
+        assert!(
+            one.as_str()
+                .is_some_and(|sql| sql.contains("select v as v_")),
+            "{json:#}"
+        );
+        assert!(
+            other
+                .as_str()
+                .is_some_and(|sql| sql.contains("select v as v_")),
+            "{json:#}"
+        );
         assert_ne!(one, other);
     }
 }

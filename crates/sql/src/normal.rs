@@ -52,13 +52,12 @@ fn is_passing_name(all: &[Token<'_>], at: usize) -> bool {
     let ends = all.get(at + 1).is_none_or(|token| token.text == ";");
     at > start
         && match verb.as_str() {
-            "savepoint" | "release" => ends,
+            "savepoint" | "release" | "fetch" | "move" => ends,
             "rollback" => ends && (is(before, "to") || is(before, "savepoint")),
             "declare" | "execute" => at == start + 1,
             "prepare" => at == start + 1 && !is(all.get(at), "transaction"),
             "close" => at == start + 1 && !is(all.get(at), "all"),
             "deallocate" => ends && !is(all.get(at), "all"),
-            "fetch" | "move" => ends,
             _ => false,
         }
 }

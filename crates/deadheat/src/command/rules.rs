@@ -19,9 +19,13 @@ pub fn rules(scenario: &Scenario, start: BTreeMap<String, Table>) -> Result<Rule
                 table: table.clone(),
                 column: column.clone(),
             }),
-            Mask::Json(path) => format!("json:{path}").parse().map_err(
-                |error: deadheat_verdict::MaskError| Problem::other(error.to_string(), None),
-            ),
+            Mask::Json(path) => {
+                format!("json:{path}")
+                    .parse()
+                    .map_err(|error: deadheat_verdict::MaskError| {
+                        Problem::other(error.to_string(), None)
+                    })
+            }
         })
         .collect::<Result<Vec<_>, _>>()?;
     let allow = scenario

@@ -373,7 +373,11 @@ impl<'a> Hunt<'a> {
             step.map_or_else(
                 || "(the run was over)".to_owned(),
                 |step| {
-                    let shown: Vec<_> = step.statements.iter().map(|one| one.in_one_line()).collect();
+                    let shown: Vec<_> = step
+                        .statements
+                        .iter()
+                        .map(|one| one.in_one_line())
+                        .collect();
                     format!("{} → {}", shown.join("; "), step.tags.join(", "))
                 },
             ),

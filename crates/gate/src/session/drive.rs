@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::{Command, Machine};
-use crate::busy::Busy;
 use crate::backend::put_error;
+use crate::busy::Busy;
 use crate::frame::Malformed;
 use crate::stream::Stream;
 
