@@ -26,7 +26,7 @@ shops:
 	tools/python examples/oscar/requirements.txt examples/oscar/.venv
 
 bench: build
-	tools/setup
+	tools/postgres
 	tools/bench
 
 soak: build
