@@ -4,12 +4,13 @@ use crate::result::{Report, Verdict};
 use crate::style::Style;
 use crate::summary::summary;
 
-/// Lines that make GitHub Actions annotate the scenario, one a race; `None` when there is nothing to say.
-pub fn annotation(report: &Report) -> Option<String> {
+/// Lines that make GitHub Actions annotate the scenario, whose path from the repository is `file`, one a race; `None`
+/// when there is nothing to say.
+pub fn annotation(report: &Report, file: &str) -> Option<String> {
     let line = |title: &str, message: &str| {
         format!(
             "::error file={},title={}::{}\n",
-            property(&report.scenario),
+            property(file),
             property(title),
             data(message)
         )

@@ -218,6 +218,10 @@ fn the_verdicts_in_words() {
         blocked_runs: 3,
         ..report(Verdict::Clean)
     });
+    all += &said(&Report {
+        traces: 1,
+        ..report(Verdict::Clean)
+    });
     all += &said(&raced());
     for stopped in [
         Stopped::Runs(57),
@@ -295,15 +299,20 @@ fn junit_has_a_case_a_scenario() {
 
 #[test]
 fn github_is_told_of_races_and_bugs_only() {
-    let line = crate::annotation(&raced()).unwrap();
+    let line = crate::annotation(&raced(), "tests/lobby.toml").unwrap();
     assert!(
-        line.starts_with("::error file=lobby.toml,title=Race%3A check-then-act::ben read count = 3"),
+        line.starts_with(
+            "::error file=tests/lobby.toml,title=Race%3A check-then-act::ben read count = 3"
+        ),
         "{line}"
     );
     assert_eq!(line.lines().count(), 1);
-    let bug = crate::annotation(&report(Verdict::Bug)).unwrap();
+    let bug = crate::annotation(&report(Verdict::Bug), "tests/lobby.toml").unwrap();
     assert!(bug.contains("title=A bug%2C not a race::"), "{bug}");
-    assert_eq!(crate::annotation(&report(Verdict::Clean)), None);
+    assert_eq!(
+        crate::annotation(&report(Verdict::Clean), "tests/lobby.toml"),
+        None
+    );
 }
 
 #[test]

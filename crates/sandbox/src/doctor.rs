@@ -102,7 +102,7 @@ fn install_command() -> &'static str {
 impl Findings {
     /// Where server programs were sought and what was there, a line a place.
     pub fn searched(&self) -> String {
-        let mut text = "searched, in this order:".to_owned();
+        let mut lines = vec!["searched, in this order:".to_owned()];
         let mut nothing = "nothing";
         for place in &self.places {
             let mut said: Vec<String> = place.found.iter().map(ToString::to_string).collect();
@@ -119,9 +119,9 @@ impl Findings {
                 nothing = "nothing more";
                 said.join("; ")
             };
-            text.push_str(&format!("\n  {}: {said}", place.place));
+            lines.push(format!("  {}: {said}", place.place));
         }
-        text
+        lines.join("\n")
     }
 }
 

@@ -61,7 +61,7 @@ impl Named {
 
     /// Name of the scratch database with this number.
     pub(crate) fn name(&self, number: u32) -> String {
-        format!("deadheat_{:08x}_{number}", self.mark.key)
+        format!("{}{number}", prefix(self.mark.key))
     }
 
     pub(crate) fn remember(&self, name: &str) {
@@ -85,6 +85,11 @@ impl Named {
     }
 }
 
+/// What the names of all scratch databases of a run begin with.
+fn prefix(key: u32) -> String {
+    format!("deadheat_{key:08x}_")
+}
+
 impl Ends for Named {
     fn end(&self) {
         let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
@@ -95,16 +100,24 @@ impl Ends for Named {
     }
 }
 
-/// Drops the scratch databases whose makers are dead.
+/// Drops the scratch databases whose makers are dead. A maker that was killed while the server made a database for it
+/// left that one without its mark; its name has the key of the marked ones beside it.
 async fn sweep(admin: &Client, own: &Mark) -> Result<(), Error> {
     let query = "SELECT d.datname, c.description FROM pg_database d \
-        JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass \
+        LEFT JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass \
         WHERE d.datname LIKE 'deadheat\\_%' AND pg_has_role(d.datdba, 'USAGE') ORDER BY d.datname";
     let held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted \
         AND classid::int8 = $1 AND objid::int8 = $2 AND objsubid = 2 LIMIT 1";
     let doing = || Error::sql("look for scratch databases of dead runs");
-    for row in admin.query(query, &[]).await.map_err(doing())? {
-        let (name, comment): (String, String) = (row.get(0), row.get(1));
+    let found = admin.query(query, &[]).await.map_err(doing())?;
+    let (mut dead, mut unmarked) = (Vec::new(), Vec::new());
+    let mut keys_of_dead = BTreeSet::new();
+    for row in found {
+        let (name, comment): (String, Option<String>) = (row.get(0), row.get(1));
+        let Some(comment) = comment else {
+            unmarked.push(name);
+            continue;
+        };
         let Some(mark) = Mark::read(&comment) else {
             continue;
         };
@@ -114,9 +127,16 @@ async fn sweep(admin: &Client, own: &Mark) -> Result<(), Error> {
             .await
             .map_err(doing())?
             .is_empty();
-        if alive || !mark.is_dead(own) {
-            continue;
+        if !alive && mark.is_dead(own) {
+            keys_of_dead.insert(mark.key);
+            dead.push(name);
         }
+    }
+    dead.extend(unmarked.into_iter().filter(|name| {
+        let mut keys = keys_of_dead.iter();
+        keys.any(|key| name.starts_with(&prefix(*key)))
+    }));
+    for name in dead {
         // Another run may be sweeping the same.
         if let Err(error) = admin.batch_execute(&drop_statement(&name)).await {
             tracing::warn!(name, %error, "a dead run's scratch database could not be dropped");

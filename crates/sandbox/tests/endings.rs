@@ -257,6 +257,11 @@ async fn a_named_server_keeps_what_is_not_ours_and_loses_what_a_killed_run_left(
         }
         tokio::task::yield_now().await;
     }
+    // As if it had been killed while the server made one more for it, not yet marked.
+    let (prefix, _) = dead.database.rsplit_once('_').expect("a number");
+    let unmarked = format!("create database {prefix}_99");
+    let control = others.control();
+    control.batch_execute(&unmarked).await.expect("is made");
     let named = Server::named(&url, false).await.expect("connects");
     assert_eq!(
         scratch().await,
