@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use deadheat_gate::{Ran, TxStatus};
 use deadheat_sandbox::{Database, Written};
-use deadheat_sql::catalog::{Table as Entry, TableKind};
 use deadheat_sql::{Analyst, Catalog, Footprint, Isolation, Ledger};
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
@@ -24,6 +23,9 @@ const ALL_TABLES: &str = "select c.oid, c.oid::regclass::text from pg_class c jo
                           on n.oid = c.relnamespace where c.relkind in ('r', 'm') and n.nspname not in \
                           ('pg_catalog', 'information_schema', 'deadheat') and n.nspname !~ '^pg_' order by 2";
 
+/// How many sequences there are; some may be left where they are, but none that is moved is missing here.
+const ALL_SEQUENCES: &str = "select count(*) from pg_class where relkind = 'S'";
+
 /// How far the first sequence is moved on, so that generated values show themselves.
 pub const FIRST_OFFSET: i64 = 1009;
 /// How much further each next sequence is moved.
@@ -39,10 +41,13 @@ pub(crate) struct Base {
     pub analyst: Analyst,
     pub ledger: Ledger,
     pub probe: Option<Arc<str>>,
+    /// Whether a statement was seen that the parse does not explain.
+    pub ask_always: bool,
     /// Stamp of the schema at the start of every run.
     pub stamp: u64,
     /// Whether something else than queries and changes was run since the database was put back.
     utility: bool,
+    sequences: usize,
     /// Names of the tables by oid.
     names: BTreeMap<u32, String>,
     /// What every run starts from.
@@ -61,8 +66,10 @@ impl Base {
             analyst,
             ledger: Ledger::new(),
             probe: None,
+            ask_always: false,
             stamp: 0,
             utility: false,
+            sequences: 0,
             names: BTreeMap::new(),
             start: BTreeMap::new(),
             blocking: None,
@@ -74,6 +81,8 @@ impl Base {
         let catalog = self.database.snapshot().await?;
         self.stamp = self.database.schema_stamp().await?;
         self.names = self.table_names().await?;
+        let counted = self.database.control().query_one(ALL_SEQUENCES, &[]).await?;
+        self.sequences = usize::try_from(counted.get::<_, i64>(0)).unwrap_or(0);
         self.start = self.all_tables().await?;
         self.analyst = Analyst::new(catalog);
         self.probe = self.analyst.probe();
@@ -113,11 +122,9 @@ impl Base {
         touched.add_tables(index, &written.tables, all);
     }
 
-    /// How many sequences it has.
+    /// How many sequences it has, those of identity columns included.
     pub fn sequences(&self) -> usize {
-        let tables = &self.analyst.catalog().tables;
-        let sequence = |table: &&Entry| table.kind == TableKind::Sequence;
-        tables.iter().filter(sequence).count()
+        self.sequences
     }
 
     /// Isolation level of the session's transaction.

@@ -10,7 +10,7 @@ const MOST_VARYING: usize = 5;
 /// Notes gathered by one lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    notes: BTreeSet<String>,
+    said: BTreeSet<String>,
     background: BTreeSet<String>,
     stalled: BTreeSet<String>,
     /// Statements that come with other values each time, by actor and what stays the same, and how they differ.
@@ -38,7 +38,7 @@ impl Notes {
                 "{more} more {statements} {come} with other values each time; they are masked, too"
             )
         });
-        self.notes
+        self.said
             .iter()
             .cloned()
             .chain(refused)
@@ -58,7 +58,7 @@ impl Notes {
 
     /// Adds the notes of another lab.
     pub fn merge(&mut self, other: &Self) {
-        self.notes.extend(other.notes.iter().cloned());
+        self.said.extend(other.said.iter().cloned());
         self.stalled.extend(other.stalled.iter().cloned());
         self.background.extend(other.background.iter().cloned());
         for (key, note) in &other.varying {
@@ -131,7 +131,7 @@ impl Notes {
     }
 
     fn add(&mut self, note: String) {
-        self.notes.insert(note);
+        self.said.insert(note);
     }
 }
 

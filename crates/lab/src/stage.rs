@@ -238,9 +238,15 @@ impl Stage {
     pub fn how(&mut self, session: u32) -> Result<Release, Trouble> {
         let conn = self.conn(session)?;
         let (status, database) = (conn.status, conn.database);
-        let probe = self.bases[database].probe.clone();
-        match &self.conn(session)?.phase {
-            Phase::Executing(work) => Ok(work.release(status, probe)),
+        let Some(conn) = self.conns.get(&session) else {
+            return Err(Trouble::bug("a batch was sent on a session that is closed"));
+        };
+        let base = &mut self.bases[database];
+        match &conn.phase {
+            Phase::Executing(work) => {
+                base.ask_always |= !work.is_explained();
+                Ok(work.release(status, base.probe.clone(), base.ask_always))
+            }
             _ => Err(Trouble::bug("a batch was sent that is not about to run")),
         }
     }

@@ -290,7 +290,14 @@ impl Work {
     }
 
     /// How it is sent when its session is in `status`.
-    pub(crate) fn release(&self, status: TxStatus, probe: Option<std::sync::Arc<str>>) -> Release {
+    /// The server's counters are asked for when the parse leaves something open, or `always`: they run on, so that
+    /// what one statement did shows only against what was counted behind the one before.
+    pub(crate) fn release(
+        &self,
+        status: TxStatus,
+        probe: Option<std::sync::Arc<str>>,
+        always: bool,
+    ) -> Release {
         let all = |test: fn(&deadheat_sql::Parsed) -> bool| {
             self.parsed.iter().all(|(parsed, _)| test(parsed))
         };
@@ -302,8 +309,13 @@ impl Work {
             && !self.batch.flush
             && !self.ends()
             && !self.parsed.iter().any(|(parsed, _)| parsed.copies());
-        let probe = probe.filter(|_| askable && !all(deadheat_sql::Parsed::explained));
+        let probe = probe.filter(|_| askable && (always || !self.is_explained()));
         Release { gap, probe }
+    }
+
+    /// Whether the parse explains all it can touch.
+    pub(crate) fn is_explained(&self) -> bool {
+        self.parsed.iter().all(|(parsed, _)| parsed.explained())
     }
 
     /// The facts about its run that its footprint depends on.
