@@ -264,10 +264,12 @@ impl<'a> Hunt<'a> {
             Seen::Fine => Ok(None),
             Seen::BrokenSerially => Ok(Some(End::BrokenSerially(self.oracle.broken_serially()))),
             Seen::Race(finding) => {
-                if !self.known.insert(cause(&record, &finding)) {
-                    return Ok(None);
-                }
-                if let Some(finding) = self.confirm(&record, run, *finding)? {
+                let cause = cause(&record, &finding);
+                if !self.known.contains(&cause)
+                    && let Some(finding) = self.confirm(&record, run, *finding)?
+                {
+                    // Only now: what was no race after all must not hide one that looks like it.
+                    self.known.insert(cause);
                     let preemptions = run.preemptions();
                     let number = self.earlier + index;
                     self.races.insert(number, (record, finding, preemptions));
