@@ -81,7 +81,11 @@ impl Base {
         let catalog = self.database.snapshot().await?;
         self.stamp = self.database.schema_stamp().await?;
         self.names = self.table_names().await?;
-        let counted = self.database.control().query_one(ALL_SEQUENCES, &[]).await?;
+        let counted = self
+            .database
+            .control()
+            .query_one(ALL_SEQUENCES, &[])
+            .await?;
         self.sequences = usize::try_from(counted.get::<_, i64>(0)).unwrap_or(0);
         self.start = self.all_tables().await?;
         self.analyst = Analyst::new(catalog);
@@ -146,7 +150,7 @@ impl Base {
         vary: bool,
     ) -> Footprint {
         self.utility |= work.is_utility();
-        let facts = work.facts(before, ran);
+        let facts = Work::facts(before, ran);
         if vary {
             let blind: Vec<_> = work
                 .parsed

@@ -39,7 +39,6 @@ impl Blueprint {
                 None => {
                     let options = PrivateOptions {
                         settings: plan.settings.clone(),
-                        ..PrivateOptions::default()
                     };
                     Server::private(&options).await?
                 }

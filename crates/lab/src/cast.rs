@@ -65,7 +65,7 @@ impl Cast {
     }
 
     /// Looks at the actors' own processes.
-    pub fn looks(&self, seats: &[Seat]) -> impl Iterator<Item = Look> {
+    pub fn looks(seats: &[Seat]) -> impl Iterator<Item = Look> {
         seats
             .iter()
             .filter_map(|seat| seat.driver.as_ref().and_then(Driver::look))

@@ -177,19 +177,15 @@ async fn command(mut line: Line, run: String, process: Arc<Process>) {
         return;
     }
     let exit = process.exited().await;
-    let read = |path| std::fs::read(path).map_or_else(|_| String::new(), lossy);
+    let printed = std::fs::read(process.stdout()).unwrap_or_default();
     line.replied(
         Reply::Command {
             run,
             status: exit.map_or(-1, Exit::code),
-            output: read(process.stdout()),
+            output: String::from_utf8_lossy(&printed).into_owned(),
         },
         true,
     );
-}
-
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 async fn sql(mut line: Line, steps: Vec<SqlStep>, client: Arc<Client>) {

@@ -42,7 +42,7 @@ impl Lab {
         self.cast_actors(&services).await?;
         self.services_at = services;
         self.stage.browsers.clone_from(&blueprint.browsers);
-        self.stage.rest(&self.cast, &self.gates).await?;
+        self.stage.rest(&self.gates).await?;
         for base in &mut self.stage.bases {
             base.take_as_start().await?;
         }
@@ -57,7 +57,7 @@ impl Lab {
     /// Does what comes before the runs, then ends everything but the databases: every lab begins with copies of them.
     pub(crate) async fn prepare(mut self) -> Result<(Vec<Database>, Browsers), Trouble> {
         self.before(false).await?;
-        self.stage.rest(&self.cast, &self.gates).await?;
+        self.stage.rest(&self.gates).await?;
         let bases = std::mem::take(&mut self.stage.bases);
         let browsers = std::mem::take(&mut self.stage.browsers);
         self.clear().await;

@@ -146,7 +146,7 @@ impl Stage {
     }
 
     /// Waits until no process of the lab moves; a service that never rests is taken as it is.
-    pub async fn rest(&mut self, cast: &Cast, gates: &[Gate]) -> Result<(), Trouble> {
+    pub async fn rest(&mut self, gates: &[Gate]) -> Result<(), Trouble> {
         let end = Instant::now() + LONGEST_REST;
         let mut last = None;
         while Instant::now() < end && !self.services.is_empty() {
@@ -155,7 +155,7 @@ impl Stage {
                 last = None;
                 continue;
             }
-            let look = self.look(cast, &[]);
+            let look = self.look(&[]);
             let busy = gates.iter().any(Gate::busy);
             if !busy && look.iter().all(|look| look.asleep) && last.as_ref() == Some(&look) {
                 break;
@@ -380,9 +380,9 @@ impl Stage {
     }
 
     /// One look at every process that works for an actor.
-    pub fn look(&self, cast: &Cast, seats: &[Seat]) -> Vec<Look> {
+    pub fn look(&self, seats: &[Seat]) -> Vec<Look> {
         let services = self.services.iter().map(Service::look);
-        services.chain(cast.looks(seats)).collect()
+        services.chain(Cast::looks(seats)).collect()
     }
 
     /// Evaluates an invariant of the scenario, as of the step `at`.

@@ -194,7 +194,7 @@ impl Run<'_> {
             still.disturb();
             return 0;
         }
-        still.seen(self.stage.look(self.cast, &self.seats))
+        still.seen(self.stage.look(&self.seats))
     }
 
     fn settled(&mut self, actor: Actor, settled: Settled) -> Settled {

@@ -318,8 +318,8 @@ impl Work {
         self.parsed.iter().all(|(parsed, _)| parsed.explained())
     }
 
-    /// The facts about its run that its footprint depends on.
-    pub(crate) fn facts<'r>(&self, before: TxStatus, ran: &'r Ran) -> Facts<'r> {
+    /// The facts about a run that a footprint depends on.
+    pub(crate) fn facts(before: TxStatus, ran: &Ran) -> Facts<'_> {
         Facts {
             error: ran.error.as_ref().map(|error| error.code.as_str()),
             tags: &ran.tags,
