@@ -57,9 +57,11 @@ pub fn of_statement(error: &SetupError) -> Option<Place> {
     if error.statement.is_empty() {
         return None;
     }
-    let (file, inline) = match error.origin.rsplit_once(" [") {
-        Some((scenario, _)) if scenario.ends_with(".toml") => (scenario, true),
-        _ => (error.origin.as_str(), false),
+    // SQL of the scenario itself comes from `lobby.toml [database.main] sql`.
+    let section = error.origin.strip_suffix("] sql");
+    let (file, inline) = match section.and_then(|section| section.rsplit_once(" [")) {
+        Some((scenario, _)) => (scenario, true),
+        None => (error.origin.as_str(), false),
     };
     let text = read(Path::new(file))?;
     let statement = error.statement.trim_end_matches('…');

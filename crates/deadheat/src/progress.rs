@@ -1,5 +1,6 @@
 //! How far a search is, on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -76,15 +77,12 @@ impl Watcher for Display {
             runs as f64 / seconds.max(0.001),
         );
         if let Some(left) = progress.runs_left {
-            message.push_str(&format!(", about {left} runs left"));
+            let _ = write!(message, ", about {left} runs left");
         }
-        message.push_str(&format!(
-            ", {} preemption{}",
-            progress.preemptions,
-            if progress.preemptions == 1 { "" } else { "s" }
-        ));
+        let plural = if progress.preemptions == 1 { "" } else { "s" };
+        let _ = write!(message, ", {} preemption{plural}", progress.preemptions);
         if races > 0 {
-            message.push_str(&format!(", {races} found"));
+            let _ = write!(message, ", {races} found");
         }
         if let Some(bar) = &self.bar {
             bar.set_message(message);

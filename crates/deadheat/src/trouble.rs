@@ -133,11 +133,9 @@ fn setup(error: &SetupError) -> Failure {
         return failure.placed(Some(place), error.detail.clone());
     }
     let place = format!("{}:{}:{}", error.origin, error.line, error.column);
-    let mut details = format!("at {place}:\n{}", indented(&error.statement));
-    if let Some(detail) = &error.detail {
-        details.push_str(&format!("\n{detail}"));
-    }
-    failure.showing(details)
+    let mut details = vec![format!("at {place}:"), indented(&error.statement)];
+    details.extend(error.detail.clone());
+    failure.showing(details.join("\n"))
 }
 
 /// No server, or one that cannot be used.

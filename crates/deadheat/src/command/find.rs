@@ -24,7 +24,7 @@ use crate::search::{Budget, End, Hunt, Searched};
 use crate::signals::Interrupted;
 
 /// The longest time of a search when neither scenario nor command line says otherwise.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 /// Runs the command; returns the exit code: the worst of the scenarios'.
 pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {

@@ -1,5 +1,6 @@
 //! `deadheat replay`: run a saved race again, and say whether it still happens.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use deadheat_explore::{Actor, Cursor};
@@ -162,7 +163,7 @@ fn in_words(saved: &Saved, replayed: &Replayed, times: u32) -> String {
     let there = replayed.happened > 0;
     let mut text = deadheat_report::still_there(there, saved.kind, style());
     if times > 1 {
-        text.push_str(&format!("{} of {times} times\n", replayed.happened));
+        let _ = writeln!(text, "{} of {times} times", replayed.happened);
     }
     if let (false, Some(record)) = (there, &replayed.gone) {
         let matters = std::collections::BTreeSet::new();
