@@ -6,7 +6,7 @@ use std::time::Instant;
 use deadheat_explore::{
     Config, Cursor, Exhaustive, Explorer, Next, Progress, Random, RandomConfig, Run,
 };
-use deadheat_lab::record::{End as RunEnd, Record};
+use deadheat_lab::record::{End as RunEnd, Record, Statement};
 use deadheat_lab::{Difference, Options, Touched, Trouble, first_difference};
 use deadheat_report::Stopped;
 use deadheat_sql::Footprint;
@@ -219,7 +219,7 @@ impl<'a> Hunt<'a> {
             return Some(Stopped::Interrupted);
         }
         let time = self.budget.time?;
-        (self.started.elapsed() >= time).then(|| Stopped::Time(time.as_secs_f64()))
+        (self.started.elapsed() >= time).then_some(Stopped::Time(time.as_secs_f64()))
     }
 
     fn wait(&mut self) -> Result<Ran, Stop> {
@@ -375,11 +375,8 @@ impl<'a> Hunt<'a> {
             step.map_or_else(
                 || "(the run was over)".to_owned(),
                 |step| {
-                    let shown: Vec<_> = step
-                        .statements
-                        .iter()
-                        .map(|one| one.in_one_line())
-                        .collect();
+                    let shown: Vec<_> =
+                        step.statements.iter().map(Statement::in_one_line).collect();
                     format!("{} → {}", shown.join("; "), step.tags.join(", "))
                 },
             ),
