@@ -105,6 +105,16 @@ fn both_doctors_leave() {
 }
 
 #[test]
+fn two_orders_for_the_last_unit() {
+    let race = saved(
+        "last-unit.toml",
+        &races::last_unit(),
+        &both(races::units_serially),
+    );
+    insta::assert_snapshot!(drawn(&race, 100));
+}
+
+#[test]
 fn two_rows_two_orders() {
     insta::assert_snapshot!(drawn(&deadlock(), 100));
 }

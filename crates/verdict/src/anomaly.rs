@@ -108,9 +108,10 @@ fn single(record: &Record, cycle: &[Edge], read: &Edge) -> (Option<Anomaly>, Kin
         return (Some(Anomaly::GSingle), Kind::Other);
     };
     if back.kind == Dependency::Ww {
+        // A read whose row is not known was by another key than the write, and met it.
         let same = cycle.len() == 2
             && back.table == read.table
-            && (back.row == read.row || read.predicate);
+            && (back.row == read.row || read.predicate || read.row.is_none());
         let relative = is_relative(record, back.to_step);
         return match (same, relative) {
             (true, false) => (Some(Anomaly::P4), Kind::LostUpdate),

@@ -5,6 +5,8 @@
 const LONG: usize = 90;
 /// Room for a list of columns, assignments or values of a long statement.
 const LIST: usize = 44;
+/// Room for what an UPDATE sets, which says most of it.
+const SET: usize = 56;
 /// Room for a quoted value of a long statement.
 const VALUE: usize = 26;
 
@@ -18,12 +20,23 @@ pub(crate) fn brief(sql: &str) -> String {
     if plain.chars().count() <= LONG {
         return plain;
     }
-    let lower = plain.to_lowercase();
-    match lower.split(' ').next() {
-        Some("select") => select(&plain),
-        Some("insert") => insert(&plain),
-        Some("update") => between(&plain, " set ", " where "),
-        _ => plain,
+    cut_lists(&plain, LIST)
+}
+
+/// A brief statement in at most so many characters, for a sentence: rather without its lists than without its condition.
+pub(crate) fn tight(brief: &str, width: usize) -> String {
+    if brief.chars().count() <= width {
+        return brief.to_owned();
+    }
+    crate::words::cut(&cut_lists(brief, 16), width)
+}
+
+fn cut_lists(sql: &str, room: usize) -> String {
+    match crate::errors::first_word(sql).as_str() {
+        "select" => select(sql, room),
+        "insert" => insert(sql, room),
+        "update" => between(sql, (" set ", " where "), room.max(SET)),
+        _ => sql.to_owned(),
     }
 }
 
@@ -38,10 +51,8 @@ pub(crate) fn cells(row: &[(&String, &str)], wanted: &str, room: usize) -> Strin
     }
     let rank = |(name, value): &(&String, &str)| {
         let id = name.as_str() == "id" || name.ends_with("_id");
-        if wanted
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .any(|word| word == name.as_str())
-        {
+        let mut words = wanted.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        if !id && words.any(|word| word == name.as_str()) {
             0
         } else if matches!(*value, "" | "null") {
             3
@@ -145,8 +156,8 @@ fn without_own_table(sql: &str) -> String {
 }
 
 /// What is read is cut, joined tables are left out; the first table and the condition stay.
-fn select(sql: &str) -> String {
-    let out = between(sql, "select ", " from ");
+fn select(sql: &str, room: usize) -> String {
+    let out = between(sql, ("select ", " from "), room);
     let lower = out.to_ascii_lowercase();
     let joins = [" inner join ", " left outer join ", " left join ", " join "]
         .iter()
@@ -164,13 +175,13 @@ fn select(sql: &str) -> String {
 }
 
 /// Columns and values are cut alike.
-fn insert(sql: &str) -> String {
-    let out = between(sql, " (", ") values ");
-    between(&out, ") values (", ")")
+fn insert(sql: &str, room: usize) -> String {
+    let out = between(sql, (" (", ") values "), room);
+    between(&out, (") values (", ")"), room)
 }
 
 /// The text with what stands between the two words cut, if both are there.
-fn between(sql: &str, before: &str, after: &str) -> String {
+fn between(sql: &str, (before, after): (&str, &str), room: usize) -> String {
     // Only letters of ASCII change, so that both texts are as long.
     let lower = sql.to_ascii_lowercase();
     let Some(start) = lower.find(before).map(|at| at + before.len()) else {
@@ -185,15 +196,31 @@ fn between(sql: &str, before: &str, after: &str) -> String {
         return sql.to_owned();
     };
     let list = &sql[start..end];
-    if list.chars().count() <= LIST {
+    if list.chars().count() <= room {
         return sql.to_owned();
     }
-    let mut room: String = list.chars().take(LIST).collect();
-    // Cut between two things of the list, if one ends in sight.
-    if let Some(comma) = room.rfind(", ") {
-        room.truncate(comma + 2);
+    format!("{}{}…{}", &sql[..start], some_of(list, room), &sql[end..])
+}
+
+/// As much of a list as there is room for, cut between two of its things; if its first has none, as much of that.
+fn some_of(list: &str, room: usize) -> String {
+    let mut depth = 0;
+    let mut end = 0;
+    for (n, (at, c)) in list.char_indices().enumerate() {
+        if n >= room {
+            break;
+        }
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 && list[at + 1..].starts_with(' ') => end = at + 2,
+            _ => {}
+        }
     }
-    format!("{}{}…{}", &sql[..start], room, &sql[end..])
+    if end == 0 {
+        return list.chars().take(room).collect();
+    }
+    list[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -243,5 +270,15 @@ mod tests {
             brief(sql),
             "UPDATE basket SET owner_id = 1, status = 'Frozen', … WHERE id = 1"
         );
+    }
+
+    #[test]
+    fn in_a_sentence_the_condition_outlives_the_list() {
+        let sql = "SELECT id, number, site_id, basket_id, user_id, … FROM order_order WHERE number = '100001' LIMIT 1";
+        assert_eq!(
+            super::tight(sql, 80),
+            "SELECT id, number, … FROM order_order WHERE number = '100001' LIMIT 1"
+        );
+        assert_eq!(super::tight("select 1", 80), "select 1");
     }
 }

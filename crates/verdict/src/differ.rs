@@ -110,7 +110,7 @@ pub(crate) fn differences(found: &Outcome, serial: &Outcome) -> Vec<Difference> 
         let b = serial.groups.get(&group).unwrap_or(&empty);
         let (more, less) = apart(a, b, skeleton);
         out.extend(
-            counted(pairs(more, less))
+            counted(pairs(&more, less))
                 .into_iter()
                 .map(|(found, serial)| Difference::Row {
                     table: table.clone(),
@@ -128,8 +128,14 @@ pub(crate) fn differences(found: &Outcome, serial: &Outcome) -> Vec<Difference> 
     out
 }
 
+/// A row of this run and one of the serial run, in words.
+type Pair = (Option<String>, Option<String>);
+
+/// What stands for a reply to a question that was not asked.
+const NOT_ASKED: &str = "(not asked)";
+
 /// Rows that are probably the same one, changed, beside each other: those with the most values in common.
-fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<String>)> {
+fn pairs(more: &[&Row], mut less: Vec<&Row>) -> Vec<Pair> {
     let alike = |a: &Row, b: &Row| {
         let (a, b) = (skeleton(a), skeleton(b));
         // The key mostly comes first: of pairs alike in number the one that agrees earlier is taken.
@@ -153,7 +159,7 @@ fn pairs(more: Vec<&Row>, mut less: Vec<&Row>) -> Vec<(Option<String>, Option<St
             taken.insert(m);
         }
     }
-    let mut out: Vec<(Option<String>, Option<String>)> = more
+    let mut out: Vec<Pair> = more
         .iter()
         .enumerate()
         .map(|(n, row)| match partner.get(&n) {
@@ -206,8 +212,8 @@ fn text(row: &Row) -> String {
 }
 
 /// Equal rows once, with their number.
-fn counted(rows: Vec<(Option<String>, Option<String>)>) -> Vec<(Option<String>, Option<String>)> {
-    let mut counts: Vec<((Option<String>, Option<String>), usize)> = Vec::new();
+fn counted(rows: Vec<Pair>) -> Vec<Pair> {
+    let mut counts: Vec<(Pair, usize)> = Vec::new();
     for row in rows {
         match counts.iter_mut().find(|(known, _)| *known == row) {
             Some((_, count)) => *count += 1,
@@ -244,7 +250,6 @@ fn replies(
             serial,
         });
     };
-    const NOT_ASKED: &str = "(not asked)";
     let (mut x, mut y) = (0, 0);
     while x < a.len() || y < b.len() {
         match (a.get(x), b.get(y)) {

@@ -10,7 +10,7 @@ use crate::graph::{Dependency, Edge, transactions};
 use crate::words;
 
 /// Statements in sentences are cut here.
-const WIDTH: usize = 70;
+const WIDTH: usize = 84;
 
 /// Sentences for a cycle.
 pub(crate) fn cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
@@ -221,7 +221,7 @@ fn read_at(record: &Record, n: usize, written: usize) -> String {
 
 fn step(record: &Record, n: usize) -> String {
     let text = record.steps.get(n).map(words::essence).unwrap_or_default();
-    format!("`{}` (step {})", words::cut(&text, WIDTH), n + 1)
+    format!("`{}` (step {})", crate::brief::tight(&text, WIDTH), n + 1)
 }
 
 /// Sentences for errors that reached actors.

@@ -519,3 +519,18 @@ fn a_step_that_still_waits_holds_nothing() {
         "{why}"
     );
 }
+
+#[test]
+fn two_buyers_order_the_last_unit() {
+    let oracle = oracle(Rules::default(), races::units_serially);
+    let finding = race(oracle.judge(&races::last_unit()));
+    assert_eq!(finding.kind, Kind::CheckThenAct);
+    insta::assert_snapshot!(finding.why.join("\n"), @r#"
+    u2 read num_allocated=null num_in_stock=1 id=1 product_… with `SELECT id, product_id, … FROM partner_stockrecord WHERE product_id = 1 LIMIT 1` (step 4).
+    u1's `UPDATE partner_stockrecord SET num_allocated = (COALESCE(num_allocated, 0) + 1) WHE…` (step 3) had run by then but was committed only later (step 7), so u2 could not see it.
+    u1 had read the same before (step 1).
+    u2 went on with what it had read: `UPDATE partner_stockrecord SET num_allocated = (COALESCE(num_allocated, 0) + 1) WHE…` (step 6).
+    u2 came to `INSERT INTO order_order (number, site_id, …) VALUES (100002, 1, 1, 1, …) RETURNING…` (step 5), which serially it does not.
+    "one unit, one order" does not hold in the end (it said false).
+    "#);
+}

@@ -237,3 +237,87 @@ pub fn stuck() -> Record {
         ])
         .done()
 }
+
+const STOCK: &str = "begin; SELECT \"partner_stockrecord\".\"id\", \"partner_stockrecord\".\"product_id\", \
+                     \"partner_stockrecord\".\"partner_sku\", \"partner_stockrecord\".\"num_in_stock\", \
+                     \"partner_stockrecord\".\"num_allocated\", \"partner_stockrecord\".\"date_created\" FROM \
+                     \"partner_stockrecord\" WHERE \"partner_stockrecord\".\"product_id\" = 1 LIMIT 1";
+const ORDER: &str = "SAVEPOINT \"s140_x1\"; INSERT INTO \"order_order\" (\"number\", \"site_id\", \"basket_id\", \
+                     \"user_id\", \"currency\", \"total_incl_tax\", \"date_placed\") VALUES ($1, 1, 1, 1, 'GBP', 100.00, \
+                     '2026-11-22T15:09:30.443620+00:00'::timestamptz) RETURNING \"order_order\".\"id\"";
+const ALLOCATE: &str = "UPDATE \"partner_stockrecord\" SET \"num_allocated\" = \
+                        (COALESCE(\"partner_stockrecord\".\"num_allocated\", 0) + 1) WHERE \
+                        \"partner_stockrecord\".\"id\" = 1";
+
+fn looks(story: Story, actor: u16, allocated: &str) -> Story {
+    story
+        .sql(actor, STOCK)
+        .reads("partner_stockrecord", Some("product_id=1"))
+        .gives_row(&[
+            ("id", "1"),
+            ("product_id", "1"),
+            ("partner_sku", "rare"),
+            ("num_in_stock", "1"),
+            ("num_allocated", allocated),
+            ("date_created", "2026-11-22 15:13:32.048662+00"),
+        ])
+}
+
+fn orders(story: Story, actor: u16) -> Story {
+    story
+        .sql(actor, ORDER)
+        .inside()
+        .param(&format!("10000{}", actor + 1))
+        .writes("order_order", None, "INSERT 0 1")
+        .sql(actor, ALLOCATE)
+        .inside()
+        .reads("partner_stockrecord", Some("id=1"))
+        .writes("partner_stockrecord", Some("id=1"), "UPDATE 1")
+}
+
+fn shop(story: Story, allocated: &str, orders: &[&str]) -> Record {
+    let columns = ["id", "number", "site", "user", "currency", "total"];
+    let all: Vec<[&str; 6]> = orders
+        .iter()
+        .map(|number| ["1", number, "1", "1", "GBP", "100.00"])
+        .collect();
+    let rows: Vec<&[&str]> = all.iter().map(|row| &row[..]).collect();
+    story
+        .table("order_order", &columns, &rows)
+        .table(
+            "partner_stockrecord",
+            &[
+                "id",
+                "product",
+                "sku",
+                "price",
+                "num_in_stock",
+                "num_allocated",
+            ],
+            &[&["1", "1", "rare", "100.00", "1", allocated]],
+        )
+        .invariant("one unit, one order", orders.len() == 1)
+        .done()
+}
+
+/// Both buyers see one unit in stock, and both order it.
+pub fn last_unit() -> Record {
+    let story = orders(looks(Story::of(&["u1", "u2"]), 0, "null"), 0);
+    let story = orders(looks(story, 1, "null"), 1).blocked_by(&[0]);
+    let story = story.commit(0).wakes(&[1]).commit(1);
+    let story = story
+        .told(0, "POST /checkout", 302, "")
+        .told(1, "POST /checkout", 302, "");
+    shop(story, "2", &["100001", "100002"])
+}
+
+/// The second buyer finds nothing left and is sent back to the basket.
+pub fn units_serially(first: u16) -> Record {
+    let second = 1 - first;
+    let story = orders(looks(Story::of(&["u1", "u2"]), first, "null"), first).commit(first);
+    let story = looks(story, second, "1").commit(second);
+    let story = story
+        .told(0, "POST /checkout", 302, "")
+        .told(1, "POST /checkout", 302, "");
+    shop(story, "1", &[["100001", "100002"][usize::from(first)]])
+}

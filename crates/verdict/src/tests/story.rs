@@ -118,6 +118,15 @@ impl Story {
         })
     }
 
+    pub fn gives_row(self, row: &[(&str, &str)]) -> Self {
+        self.last(|s| {
+            s.columns = row.iter().map(|(name, _)| (*name).to_owned()).collect();
+            let cell = |(_, value): &(&str, &str)| (*value != "null").then(|| (*value).to_owned());
+            s.rows = vec![row.iter().map(cell).collect()];
+            s.tags = vec!["SELECT 1".to_owned()];
+        })
+    }
+
     pub fn blocked_by(self, actors: &[u16]) -> Self {
         self.last(|s| s.blocked_by = actors.iter().map(|a| Actor(*a)).collect())
     }
