@@ -8,9 +8,10 @@ use deadheat_explore::{
     Actor, After, Config, Cursor, Ending, Event, Exhaustive, Explorer, Next, Run, trace_id,
 };
 use deadheat_lab::record::{End, Record, Reply, Table};
-use deadheat_lab::{Blueprint, Lab, Options};
+use deadheat_lab::{Blueprint, Lab, Options, Touched};
 use deadheat_scenario::Scenario;
 use deadheat_sql::Footprint;
+use deadheat_verdict::all_orders;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::program::TABLES;
@@ -88,9 +89,11 @@ impl Ground {
             .enable_all()
             .build()
             .expect("a runtime");
-        let blueprint = Arc::new(self.blueprint.with(scenario(actors)));
+        let scenario = scenario(actors);
+        let count = scenario.actors.len();
+        let blueprint = Arc::new(self.blueprint.with(scenario));
         runtime.block_on(async {
-            let mut desk = Desk::open(blueprint).await?;
+            let mut desk = Desk::open(blueprint, count).await?;
             let reduced = desk.reduced(config).await;
             let all = desk.all().await;
             desk.lab.end().await;
@@ -108,11 +111,12 @@ fn scenario(actors: &str) -> Arc<Scenario> {
 /// A lab, and what its tables hold at the start.
 struct Desk {
     lab: Lab,
+    actors: Vec<Actor>,
     start: BTreeMap<String, Table>,
 }
 
 impl Desk {
-    async fn open(blueprint: Arc<Blueprint>) -> Result<Self, String> {
+    async fn open(blueprint: Arc<Blueprint>, actors: usize) -> Result<Self, String> {
         let mut lab = Lab::build(blueprint)
             .await
             .map_err(|trouble| trouble.to_string())?;
@@ -121,7 +125,11 @@ impl Desk {
             Err(trouble) => Err(trouble),
         };
         match start {
-            Ok(start) => Ok(Self { lab, start }),
+            Ok(start) => Ok(Self {
+                lab,
+                actors: (0..actors as u16).map(Actor).collect(),
+                start,
+            }),
             Err(trouble) => {
                 lab.end().await;
                 Err(format!("{trouble}: {trouble:?}"))
@@ -129,21 +137,49 @@ impl Desk {
         }
     }
 
-    async fn run(&mut self, cursor: Cursor<Footprint>) -> Result<(Record, Run<Footprint>), String> {
-        let ran = self.lab.run(cursor, Options::default()).await;
+    async fn run(
+        &mut self,
+        cursor: Cursor<Footprint>,
+        options: Options,
+    ) -> Result<(Record, Run<Footprint>), String> {
+        let ran = self.lab.run(cursor, options).await;
         ran.map_err(|trouble| format!("{trouble}: {trouble:?}"))
     }
 
-    /// One run for each trace.
+    /// What the actors write one after the other.
+    async fn written(&mut self) -> Result<Touched, String> {
+        let mut written = Touched::default();
+        for order in all_orders(&self.actors) {
+            let options = Options {
+                serial: true,
+                ..Options::default()
+            };
+            self.run(Cursor::order(order), options).await?;
+            written.add(self.lab.touched());
+        }
+        Ok(written)
+    }
+
+    /// One run for each trace; as in a real search, reads of what nobody writes are no steps, and where it turns out
+    /// that somebody does, the search begins anew.
     async fn reduced(&mut self, config: Config) -> Result<Found, String> {
         let mut found = Found::default();
-        let mut explorer = Exhaustive::new(config);
+        let mut written = self.written().await?;
+        let mut explorer = Exhaustive::new(config.clone());
         loop {
             match explorer.next() {
                 Next::Run(cursor) => {
-                    let (record, run) = self.run(cursor).await?;
+                    let options = Options {
+                        known: Some(Arc::new(written.clone())),
+                        ..Options::default()
+                    };
+                    let (record, run) = self.run(cursor, options).await?;
                     found.take(&record, &run, &self.start)?;
                     explorer.report(run);
+                    if written.add(self.lab.touched()) {
+                        found.traces.clear();
+                        explorer = Exhaustive::new(config.clone());
+                    }
                 }
                 Next::Wait => unreachable!("every run is reported before the next is asked for"),
                 Next::Done(Ending::Stopped(why)) => {
@@ -159,7 +195,9 @@ impl Desk {
         let mut found = Found::default();
         let mut open = vec![Vec::new()];
         while let Some(prefix) = open.pop() {
-            let (record, run) = self.run(Cursor::replay(prefix.clone())).await?;
+            let (record, run) = self
+                .run(Cursor::replay(prefix.clone()), Options::default())
+                .await?;
             if let Some(at) = run.diverged() {
                 return Err(format!("step {at} of {prefix:?} could not be made again"));
             }
