@@ -96,7 +96,7 @@ impl Apart {
     #[track_caller]
     fn nothing_is_left(&self) {
         assert_eq!(self.processes(), []);
-        assert_eq!(self.folders(), [PathBuf::new(); 0]);
+        assert!(self.folders().is_empty(), "{:?}", self.folders());
     }
 }
 
@@ -141,7 +141,7 @@ fn state(process: &Path) -> Option<char> {
 
 #[track_caller]
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(Instant::now() < end, "{what}");
         std::thread::sleep(Duration::from_millis(1));
@@ -246,11 +246,7 @@ fn what_a_killed_search_left_goes_with_the_next_start() {
     started.stop_while_a_statement_waits();
     started.signal(Signal::KILL);
     started.end();
-    assert_ne!(
-        apart.folders(),
-        [PathBuf::new(); 0],
-        "its folder waits for a sweep"
-    );
+    assert!(!apart.folders().is_empty(), "its folder waits for a sweep");
     let path = example("sql/for-update.toml");
     let status = apart.start(&["find", path.to_str().expect("UTF-8")]).end();
     assert_eq!(status.code(), Some(0), "{}", apart.said("err"));

@@ -1,5 +1,5 @@
 //! Runs the program as a user would: the built binary, in a folder of its own.
-#![allow(dead_code, missing_docs)] // every test file uses its part of this
+#![allow(dead_code, missing_docs, clippy::needless_pass_by_value)] // every test file uses its part of this
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -40,7 +40,12 @@ impl Bench {
     }
 
     pub fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
-        said(self.command().args(args).output().expect("the program runs"))
+        said(
+            self.command()
+                .args(args)
+                .output()
+                .expect("the program runs"),
+        )
     }
 
     /// `deadheat find --json`; the JSON it printed.
@@ -51,7 +56,10 @@ impl Bench {
         args.push(path);
         let said = self.run(args);
         let json = serde_json::from_str(&said.out).unwrap_or_else(|error| {
-            panic!("no JSON ({error}), exit code {}\n{}\n{}", said.code, said.out, said.err)
+            panic!(
+                "no JSON ({error}), exit code {}\n{}\n{}",
+                said.code, said.out, said.err
+            )
         });
         (said, json)
     }
@@ -65,7 +73,9 @@ impl Bench {
 
     /// The file of the first race in a JSON result.
     pub fn race(&self, json: &Value) -> PathBuf {
-        let file = json["races"][0]["file"].as_str().expect("a race with a file");
+        let file = json["races"][0]["file"]
+            .as_str()
+            .expect("a race with a file");
         self.folder.path().join(file)
     }
 }
@@ -90,7 +100,9 @@ pub fn example(path: &str) -> PathBuf {
 
 /// A scenario among the test services.
 pub fn service(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/services")
+        .join(path)
 }
 
 /// Whether a program is there; says so when a test is skipped because it is not.
