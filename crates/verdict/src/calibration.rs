@@ -155,7 +155,10 @@ impl Calibration {
     fn learn_value(&mut self, place: &str, first: &str, second: &str, offsets: &BTreeSet<i64>) {
         let place = self.places.entry(place.to_owned()).or_default();
         let Some(pattern) = pattern::learn(first, second, offsets) else {
-            place.unmoved.insert(first.to_owned());
+            // Where no sequence was moved, an id stays the same as well.
+            if !offsets.is_empty() {
+                place.unmoved.insert(first.to_owned());
+            }
             return;
         };
         if let Some(values) = pattern::fit(&pattern, first) {

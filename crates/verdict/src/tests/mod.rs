@@ -2,6 +2,7 @@
 
 mod canonical;
 mod cycles;
+mod differing;
 mod judged;
 pub mod races;
 mod renaming;
