@@ -161,6 +161,28 @@ impl Stranger for Record {
 }
 
 #[test]
+fn a_cookie_signed_in_the_same_second_twice_is_a_token_still() {
+    let calibration = learned(
+        &[
+            (
+                session("eyJtYWlu:1xV9k8:8L2mVwEGr8", "eyJtYWlu:1xV9k8:8L2mVwEGr8"),
+                session("eyJtYWlu:1xV9k8:8L2mVwEGr8", "eyJtYWlu:1xV9k8:8L2mVwEGr8"),
+            ),
+            (
+                session("eyJtYWlu:1xV9k8:8L2mVwEGr8", "eyJtYWlu:1xV9k8:8L2mVwEGr8"),
+                session("eyJtYWlu:1xV9kz:Bh1IfWYK6f", "eyJtYWlu:1xV9kz:Bh1IfWYK6f"),
+            ),
+        ],
+        &[1000],
+    );
+    assert!(same(
+        &session("eyJtYWlu:1xV9k8:8L2mVwEGr8", "eyJtYWlu:1xV9k8:8L2mVwEGr8"),
+        &session("other:1xV9zz:tokentoken", "other:1xV9zz:tokentoken"),
+        &calibration
+    ));
+}
+
+#[test]
 fn columns_that_hold_the_time_are_not_compared() {
     let joined = |at: &str, left: &str| {
         Story::of(&["ben"])
