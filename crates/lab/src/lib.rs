@@ -31,8 +31,8 @@ mod touched;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};
 pub use blueprint::Blueprint;
-pub use error::{Difference, Trouble};
 pub use difference::first_difference;
+pub use error::{Difference, Trouble};
 pub use lab::{Lab, Options};
 pub use note::Notes;
 pub use profile::Profile;
