@@ -65,7 +65,7 @@ fn two_rows_locked_in_opposite_order_deadlock() {
 
 #[test]
 fn advisory_locks_with_parameters_deadlock() {
-    race("deadlock-advisory.toml", "deadlock", 2);
+    race("deadlock-advisory.toml", "deadlock", 3);
 }
 
 #[test]

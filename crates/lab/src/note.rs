@@ -269,8 +269,8 @@ mod tests {
             said,
             [
                 "u1 sends other values each time (a clock, a random source?): \
-                 update analytics_userrec…1 10:00:01' where user_id = 1 | \
-                 update analytics_userrec…1 10:00:02' where user_id = 1; they are masked"
+                 update analytics_userrec…01 10:00:01' where user_id = 1 | \
+                 update analytics_userrec…01 10:00:02' where user_id = 1; they are masked"
             ]
         );
     }

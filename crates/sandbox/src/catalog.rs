@@ -57,7 +57,8 @@ const TABLES: &str = "SELECT coalesce(jsonb_agg(jsonb_build_object( \
       FROM pg_inherits h WHERE h.inhrelid = c.oid), \
     'exclusion', EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'x'), \
     'checks', (SELECT coalesce(jsonb_agg(e.source ORDER BY e.source), '[]') FROM ( \
-        SELECT pg_get_constraintdef(k.oid) AS source FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' \
+        SELECT pg_get_expr(k.conbin, k.conrelid) AS source FROM pg_constraint k \
+        WHERE k.conrelid = c.oid AND k.contype = 'c' \
         UNION SELECT pg_get_expr(i.indpred, i.indrelid) FROM pg_index i WHERE i.indrelid = c.oid AND i.indpred IS NOT NULL \
         UNION SELECT pg_get_expr(i.indexprs, i.indrelid) FROM pg_index i \
             WHERE i.indrelid = c.oid AND i.indexprs IS NOT NULL) e) \

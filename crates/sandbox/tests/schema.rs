@@ -136,6 +136,17 @@ async fn copies_are_alike_and_apart() {
     assert_eq!(left, "");
 }
 
+/// Statements are understood only together with the expressions that the server evaluates for them.
+#[tokio::test]
+async fn a_check_is_an_expression_that_a_select_can_have() {
+    let server = server().await;
+    let script = "create table line (id int primary key, quantity int check (quantity >= 0))";
+    let (_database, catalog) = prepared(&server, script).await;
+    assert_eq!(catalog.tables[0].checks, ["(quantity >= 0)"]);
+    let parsed = deadheat_sql::Analyst::new(catalog).parse("insert into line values (1, 2)");
+    assert!(parsed.explained());
+}
+
 #[tokio::test]
 async fn the_catalogue_says_what_the_database_holds() {
     let server = server().await;

@@ -160,6 +160,7 @@ impl Labs {
 
     /// From now on, reads of tables that nothing heard so far has written are no steps.
     pub fn take_as_known(&mut self) {
+        tracing::debug!(written = ?self.heard, "what runs of the search take as written");
         self.known = Some(Arc::new(self.heard.clone()));
     }
 
