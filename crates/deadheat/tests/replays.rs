@@ -3,16 +3,20 @@
 
 mod common;
 
-use common::{Bench, example};
+use common::{Bench, example, root};
 
 #[test]
 fn a_saved_race_replays_a_hundred_times_in_a_hundred() {
     let bench = Bench::new();
-    for scenario in [
+    let mut scenarios = vec![
         "sql/lost-update.toml",
         "sql/commit-gap.toml",
         "sql/deadlock-rows.toml",
-    ] {
+    ];
+    if root().join("target/release/lobby-rust").exists() {
+        scenarios.push("lobby/rust/racy.toml");
+    }
+    for scenario in scenarios {
         let (_, json) = bench.find(&example(scenario), &[]);
         let race = bench.race(&json);
         let said = bench.run([
