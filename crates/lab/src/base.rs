@@ -253,6 +253,21 @@ impl Base {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
+    /// Names of the tables at the start of every run by oid, as records have them.
+    pub fn shown_names(&self) -> impl Iterator<Item = (u32, String)> {
+        let shown = |(oid, name): (&u32, &String)| (*oid, format!("{}{name}", self.prefix()));
+        self.names.iter().map(shown)
+    }
+
+    /// Before the names of tables, where there are several databases.
+    fn prefix(&self) -> String {
+        if self.label.is_empty() {
+            String::new()
+        } else {
+            format!("{}:", self.label)
+        }
+    }
+
     async fn read(&self, names: Vec<String>) -> Result<BTreeMap<String, Table>, Trouble> {
         if names.is_empty() {
             return Ok(BTreeMap::new());
@@ -266,11 +281,7 @@ impl Base {
             .control()
             .simple_query(&query.join("; "))
             .await?;
-        let prefix = if self.label.is_empty() {
-            String::new()
-        } else {
-            format!("{}:", self.label)
-        };
+        let prefix = self.prefix();
         Ok(names
             .into_iter()
             .map(|name| format!("{prefix}{name}"))

@@ -1,5 +1,6 @@
 //! The scenario's actors as this lab plays them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -71,14 +72,22 @@ impl Cast {
             .filter_map(|seat| seat.driver.as_ref().and_then(Driver::look))
     }
 
-    /// Gets the actor going: it acts once it is told to go on.
-    pub fn start(&self, actor: Actor, stage: &Stage) -> Result<Driver, Trouble> {
+    /// Gets the actor going, without some of its requests: it acts once it is told to go on.
+    pub fn start(
+        &self,
+        actor: Actor,
+        stage: &Stage,
+        without: &BTreeSet<usize>,
+    ) -> Result<Driver, Trouble> {
         let role = self.role(actor);
         let say = stage.say.clone();
         Ok(match &role.script {
             Script::Http(requests) => {
                 let browser = stage.browsers.get(&role.name).cloned().unwrap_or_default();
-                Driver::http(actor, requests.clone(), browser, say)
+                let made = requests.iter().enumerate();
+                let made = made.filter(|(index, _)| !without.contains(index));
+                let requests = made.map(|(_, request)| request.clone()).collect();
+                Driver::http(actor, requests, browser, say)
             }
             Script::Command {
                 command,

@@ -16,6 +16,7 @@ use crate::cast::Cast;
 use crate::difference::first_difference;
 use crate::error::Trouble;
 use crate::note::Notes;
+use crate::part::Part;
 use crate::profile::{Phase, Profile};
 use crate::record::{End, Record, Table};
 use crate::run::{Played, Run};
@@ -53,6 +54,8 @@ pub struct Options {
     pub known: Option<Arc<Touched>>,
     /// Actors that do not take part.
     pub absent: Vec<Actor>,
+    /// The part of the scenario that the run is made of, if not all: then actors are numbered within it, everywhere.
+    pub part: Option<Arc<Part>>,
 }
 
 impl Lab {
@@ -101,6 +104,14 @@ impl Lab {
     pub fn sequences(&self) -> usize {
         let of = |base: &Base| base.sequences();
         self.stage.bases.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Names of the tables, as in [`Record::tables`], by index of the database and oid.
+    pub fn table_names(&self) -> BTreeMap<(usize, u32), String> {
+        let bases = self.stage.bases.iter().enumerate();
+        bases
+            .flat_map(|(index, base)| base.shown_names().map(move |(oid, name)| ((index, oid), name)))
+            .collect()
     }
 
     /// What a user should know besides outcomes.
@@ -196,6 +207,7 @@ impl Lab {
             invariants,
             options.serial,
         )
+        .of_part(options.part.clone())
         .without(&options.absent)
         .play(cursor)
         .await?;
@@ -206,8 +218,10 @@ impl Lab {
             base.touched(index, &mut self.touched);
         }
         let stuck = matches!(played.end, End::Stuck(_));
-        let (record, explored) = self.record(played).await?;
-        if options.serial {
+        let (mut record, explored) = self.record(played).await?;
+        if let Some(part) = &options.part {
+            record = part.record(record);
+        } else if options.serial {
             self.stage.notes.ran_serially(&record);
         }
         if stuck {

@@ -16,6 +16,21 @@ pub struct Touched {
 }
 
 impl Touched {
+    /// These tables (index of the database and oid), or everything.
+    pub fn of(tables: BTreeSet<(usize, u32)>, all: bool) -> Self {
+        Self { tables, all }
+    }
+
+    /// The tables: index of the database and oid.
+    pub fn tables(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.tables.iter().copied()
+    }
+
+    /// Whether any other table may have been written as well.
+    pub fn is_everything(&self) -> bool {
+        self.all
+    }
+
     /// Adds what another run has written; returns whether that is news.
     pub fn add(&mut self, other: &Self) -> bool {
         let before = (self.tables.len(), self.all);

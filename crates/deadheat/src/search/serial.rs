@@ -119,6 +119,7 @@ impl Serial {
             advance,
             serial: true,
             known: None,
+            part: None,
             absent: self
                 .actors
                 .iter()

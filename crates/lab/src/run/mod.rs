@@ -26,6 +26,7 @@ mod wait;
 pub(crate) use attribute::{hash_of, joined};
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadheat_explore::{Actor, Cursor, End as Ending, Run as Explored};
@@ -36,6 +37,7 @@ use deadheat_sql::Footprint;
 use crate::cast::Cast;
 use crate::driver::Driver;
 use crate::error::Trouble;
+use crate::part::Part;
 use crate::record::{End, Invariant as Found, Reply, Step, StepKind};
 use crate::stage::Stage;
 
@@ -99,6 +101,8 @@ pub(crate) struct Run<'s> {
     pub learning: bool,
     /// Sessions numbered so far.
     pub numbered: u32,
+    /// The part of the scenario that takes part, if not all.
+    pub part: Option<Arc<Part>>,
     /// The scenario's invariants.
     invariants: &'s [Invariant],
     /// Invariants found broken after a commit.
@@ -134,17 +138,37 @@ impl<'s> Run<'s> {
             current: None,
             learning,
             numbered: 0,
+            part: None,
             invariants,
             broken: Vec::new(),
         }
     }
 
-    /// Leaves these actors out.
-    pub fn without(mut self, absent: &[Actor]) -> Self {
-        for actor in absent {
-            self.seat_mut(*actor).place = Place::Finished;
+    /// Has only this part of the scenario take part.
+    pub fn of_part(mut self, part: Option<Arc<Part>>) -> Self {
+        if let Some(part) = part {
+            for actor in self.actors() {
+                if part.place(actor).is_none() {
+                    self.seat_mut(actor).place = Place::Finished;
+                }
+            }
+            self.part = Some(part);
         }
         self
+    }
+
+    /// Leaves these actors (of the part) out.
+    pub fn without(mut self, absent: &[Actor]) -> Self {
+        for actor in absent {
+            let actor = self.actor_of(*actor);
+            self.seat_mut(actor).place = Place::Finished;
+        }
+        self
+    }
+
+    /// The actor that whoever chooses the schedule means.
+    fn actor_of(&self, place: Actor) -> Actor {
+        self.part.as_ref().map_or(place, |part| part.actor(place))
     }
 
     /// Plays the schedule that the cursor chooses to its end.
@@ -158,11 +182,17 @@ impl<'s> Run<'s> {
             if enabled.is_empty() {
                 break self.nobody_can_move();
             }
-            let Some(actor) = cursor.choose(&enabled) else {
+            if let Some(part) = &self.part {
+                enabled = part.enabled(&enabled);
+            }
+            let Some(chosen) = cursor.choose(&enabled) else {
                 break End::Cut;
             };
             let before = self.steps.len();
-            let event = self.step(actor).await?;
+            let mut event = self.step(self.actor_of(chosen)).await?;
+            if let Some(part) = &self.part {
+                event = part.event(event);
+            }
             cursor.stepped(event);
             self.check_after_commit(before).await;
         };

@@ -33,7 +33,10 @@ impl Run<'_> {
     async fn turn(&mut self, actor: Actor) -> Result<Event<Footprint>, Trouble> {
         if self.seat(actor).place == Place::NotStarted {
             self.seat_mut(actor).place = Place::Ready;
-            let driver = self.cast.start(actor, self.stage)?;
+            let without = self.part.as_ref().map(|part| part.without(actor));
+            let driver = self
+                .cast
+                .start(actor, self.stage, &without.unwrap_or_default())?;
             self.seat_mut(actor).driver = Some(driver);
             self.seat_mut(actor).at_pause = true;
             match self.settle(actor).await? {
