@@ -126,7 +126,7 @@ impl Bed {
         under_way: &mut BTreeMap<u64, usize>,
     ) {
         let alone = under_way.values().all(|other| *other == at);
-        while self.labs.has_idle() {
+        while self.labs.has_room() {
             let busy = under_way.values().any(|other| *other == at);
             match explorer.next() {
                 Next::Run(cursor) => {
@@ -149,7 +149,7 @@ impl Bed {
         let (mut runs, mut under_way) = (0, 0);
         loop {
             let over = started.elapsed() >= time;
-            while !over && self.labs.has_idle() {
+            while !over && self.labs.has_room() {
                 let schedule = turn.next().ok_or("there is no schedule")?;
                 let cursor = Cursor::replay(schedule.clone());
                 self.labs.start(cursor, Options::default());

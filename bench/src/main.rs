@@ -37,6 +37,9 @@ fn main() -> Fallible<()> {
     if !Path::new(LOST_UPDATE).exists() {
         return Err("run this from the root of the repository".into());
     }
+    if let Some(part) = std::env::args().nth(1) {
+        return only(&part);
+    }
     let reset = tell("reset of three written tables", reset::measure)?;
     let direct = tell("labs against plain connections", direct)?;
     let scaling = tell("one lab against two", scaling)?;
@@ -57,6 +60,16 @@ fn main() -> Fallible<()> {
     let page = page::of(&results);
     std::fs::write("bench/results.md", &page)?;
     println!("{page}");
+    Ok(())
+}
+
+/// Measures one part and prints it; the page stays as it is.
+fn only(part: &str) -> Fallible<()> {
+    match part {
+        "direct" => println!("{:#?}", direct()?),
+        "scaling" => println!("{:#?}", scaling()?),
+        _ => return Err(format!("`{part}` is neither `direct` nor `scaling`").into()),
+    }
     Ok(())
 }
 

@@ -28,7 +28,7 @@ pub struct Hunt<'a> {
     started: Instant,
     /// Index of the run under each ticket.
     under_way: BTreeMap<u64, u64>,
-    races: BTreeMap<u64, (Record, Finding, u32)>,
+    races: BTreeMap<u64, Race>,
     inconclusive: BTreeSet<String>,
     outcomes: BTreeSet<Outcome>,
     /// Races that are known, by [`cause`]: the same thing happening to other actors is no further race.
@@ -92,16 +92,7 @@ impl<'a> Hunt<'a> {
             Err(Stop::Unrepeatable(difference)) => End::Unrepeatable(difference),
             Err(Stop::Trouble(trouble)) => return Err(trouble),
         };
-        let races = self
-            .races
-            .into_iter()
-            .map(|(index, (record, finding, preemptions))| Race {
-                run: index + 1,
-                preemptions,
-                record,
-                finding,
-            })
-            .collect();
+        let races = self.races.into_values().collect();
         Ok(Searched {
             end,
             races,
@@ -123,9 +114,10 @@ impl<'a> Hunt<'a> {
         let mut reason: Option<Stopped> = None;
         let mut finished = Finished::new();
         loop {
-            while reason.is_none() && self.labs.has_idle() {
+            while reason.is_none() && self.labs.has_room() {
                 reason = self.limit();
                 if reason.is_some() {
+                    self.take_back();
                     break;
                 }
                 match explorer.next() {
@@ -237,12 +229,19 @@ impl<'a> Hunt<'a> {
         })
     }
 
-    /// Lets the runs under way finish.
+    /// Lets the runs under way finish; those that wait for a lab are not made.
     fn drain(&mut self) -> Result<(), Stop> {
+        self.take_back();
         while !self.under_way.is_empty() {
             self.wait()?;
         }
         Ok(())
+    }
+
+    fn take_back(&mut self) {
+        for ticket in self.labs.take_back() {
+            self.under_way.remove(&ticket);
+        }
     }
 
     /// Judges a run; returns an end if the search cannot go on.
@@ -270,9 +269,15 @@ impl<'a> Hunt<'a> {
                 {
                     // Only now: what was no race after all must not hide one that looks like it.
                     self.known.insert(cause);
-                    let preemptions = run.preemptions();
-                    let number = self.earlier + index;
-                    self.races.insert(number, (record, finding, preemptions));
+                    let race = Race {
+                        run: self.earlier + index + 1,
+                        preemptions: run.preemptions(),
+                        record,
+                        finding,
+                        written: self.labs.written(),
+                        left_out: Vec::new(),
+                    };
+                    self.races.insert(race.run, race);
                 }
                 Ok(None)
             }

@@ -1,7 +1,9 @@
 //! Labs side by side, each on a thread of its own.
 //!
-//! A lab lives on one thread with its own runtime. The search sends it one run at a time and hears what it left; which
-//! lab made a run makes no difference to the search.
+//! A lab lives on one thread with its own runtime. All take their runs from one queue, in which a few wait so that no
+//! lab stands still while the search thinks; which lab made a run makes no difference to the search.
+
+mod queue;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,21 +12,19 @@ use std::thread::JoinHandle;
 
 use deadheat_explore::{Cursor, Run};
 use deadheat_lab::record::{Record, Table};
-use deadheat_lab::{Blueprint, Lab, Notes, Options, Profile, Touched, Trouble};
+use deadheat_lab::{Blueprint, Lab, Notes, Options, Part, Profile, Touched, Trouble};
 use deadheat_sql::Footprint;
+use deadheat_verdict::Written;
 
-/// One run to make.
-struct Job {
-    ticket: u64,
-    cursor: Cursor<Footprint>,
-    options: Options,
-}
+use self::queue::{Job, Queue};
+
+/// Runs handed out for each lab: the one it makes, and one that waits.
+const AHEAD: usize = 2;
 
 /// What a lab has to say.
 enum Told {
     Built(usize, Result<Start, Trouble>),
     Ran {
-        lab: usize,
         ticket: u64,
         result: Result<(Record, Run<Footprint>), Trouble>,
         touched: Touched,
@@ -41,18 +41,15 @@ pub struct Ran {
     pub touched: Touched,
 }
 
-struct Worker {
-    jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<(Notes, Profile)>>,
-}
-
 /// Labs that are ready to run.
 pub struct Labs {
-    workers: Vec<Worker>,
-    idle: Vec<usize>,
+    threads: Vec<JoinHandle<(Notes, Profile)>>,
+    /// How many labs there are.
+    count: usize,
+    queue: Arc<Queue>,
     told: Receiver<Told>,
     tickets: u64,
-    /// Runs under way.
+    /// Runs under way or waiting.
     busy: usize,
     /// Results that came while something else was waited for.
     kept: VecDeque<Ran>,
@@ -60,6 +57,8 @@ pub struct Labs {
     heard: Touched,
     /// What runs of the search take as all that is written; reads of other tables are no steps in them.
     known: Option<Arc<Touched>>,
+    /// The part of the scenario that runs are made of, if not all.
+    part: Option<Arc<Part>>,
     /// Where every run starts.
     pub start: Start,
 }
@@ -71,6 +70,8 @@ pub struct Start {
     pub tables: BTreeMap<String, Table>,
     /// How many sequences a database has.
     pub sequences: usize,
+    /// Names of the tables, by index of the database and oid.
+    pub names: BTreeMap<(usize, u32), String>,
 }
 
 impl Labs {
@@ -81,31 +82,30 @@ impl Labs {
     pub fn build(blueprint: &Arc<Blueprint>, count: usize) -> Result<Self, Trouble> {
         let (tell, told) = channel();
         let mut labs = Self {
-            workers: Vec::new(),
-            idle: Vec::new(),
+            threads: Vec::new(),
+            count,
+            queue: Arc::default(),
             told,
             tickets: 0,
             busy: 0,
             kept: VecDeque::new(),
             heard: Touched::default(),
             known: None,
+            part: None,
             start: Start::default(),
         };
         for index in 0..count {
-            let (jobs, orders) = channel();
+            let queue = Arc::clone(&labs.queue);
             let blueprint = Arc::clone(blueprint);
             let tell = tell.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("lab-{index}"))
-                .spawn(move || work(index, blueprint, &orders, &tell))
+                .spawn(move || work(index, blueprint, &queue, &tell))
                 .map_err(|source| Trouble::System {
                     what: "starting a thread for a lab".to_owned(),
                     source,
                 })?;
-            labs.workers.push(Worker {
-                jobs: Some(jobs),
-                thread: Some(thread),
-            });
+            labs.threads.push(thread);
         }
         for _ in 0..count {
             match labs.told.recv() {
@@ -114,54 +114,84 @@ impl Labs {
                     if index == 0 {
                         labs.start = start;
                     }
-                    labs.idle.push(index);
                 }
                 Ok(Told::Ran { .. }) | Err(_) => {
                     return Err(Trouble::Bug("a lab ended while it was built".to_owned()));
                 }
             }
         }
-        labs.idle.sort_unstable_by(|one, other| other.cmp(one));
         Ok(labs)
     }
 
     /// How many labs there are.
     pub fn count(&self) -> usize {
-        self.workers.len()
+        self.count
     }
 
-    /// Whether a lab has nothing to do.
-    pub fn has_idle(&self) -> bool {
-        !self.idle.is_empty()
+    /// Whether a further run would soon be made.
+    pub fn has_room(&self) -> bool {
+        self.busy < AHEAD * self.count
     }
 
-    /// Starts a run on an idle lab; returns its ticket.
-    ///
-    /// # Panics
-    /// When no lab is idle.
+    /// Starts a run as soon as a lab is free; returns its ticket.
     pub fn start(&mut self, cursor: Cursor<Footprint>, mut options: Options) -> u64 {
         if !options.serial {
             options.known.clone_from(&self.known);
         }
-        let lab = self.idle.pop().expect("the caller saw an idle lab");
+        options.part.clone_from(&self.part);
         self.tickets += 1;
-        let job = Job {
+        self.queue.add(Job {
             ticket: self.tickets,
             cursor,
             options,
-        };
-        if let Some(jobs) = &self.workers[lab].jobs {
-            // A lab that is gone is noticed when its answer is waited for.
-            let _ = jobs.send(job);
-        }
+        });
         self.busy += 1;
         self.tickets
+    }
+
+    /// Takes the runs back that no lab has begun; their tickets.
+    pub fn take_back(&mut self) -> Vec<u64> {
+        let tickets = self.queue.empty();
+        self.busy -= tickets.len();
+        tickets
     }
 
     /// From now on, reads of tables that nothing heard so far has written are no steps.
     pub fn take_as_known(&mut self) {
         tracing::debug!(written = ?self.heard, "what runs of the search take as written");
         self.known = Some(Arc::new(self.heard.clone()));
+    }
+
+    /// From now on, just these tables are taken as written, whatever was heard.
+    pub fn take_written(&mut self, written: &Written) {
+        let tables = self.start.names.iter();
+        let tables = tables
+            .filter(|(_, name)| written.tables.contains(*name))
+            .map(|(table, _)| *table)
+            .collect();
+        self.known = Some(Arc::new(Touched::of(tables, written.everything)));
+    }
+
+    /// What runs of the search take as all that is written, by name.
+    pub fn written(&self) -> Written {
+        let known = self.known.as_deref().cloned().unwrap_or_default();
+        let names = known
+            .tables()
+            .filter_map(|table| self.start.names.get(&table).cloned());
+        Written {
+            tables: names.collect(),
+            everything: known.is_everything(),
+        }
+    }
+
+    /// From now on, runs are made of this part of the scenario.
+    pub fn play(&mut self, part: Option<Part>) {
+        self.part = part.map(Arc::new);
+    }
+
+    /// How many runs were started so far.
+    pub fn started(&self) -> u64 {
+        self.tickets
     }
 
     /// Takes into account what a run has written.
@@ -201,12 +231,10 @@ impl Labs {
     fn hear(&mut self) -> Result<Ran, Trouble> {
         match self.told.recv() {
             Ok(Told::Ran {
-                lab,
                 ticket,
                 result,
                 touched,
             }) => {
-                self.idle.push(lab);
                 self.busy -= 1;
                 Ok(Ran {
                     ticket,
@@ -234,7 +262,7 @@ impl Labs {
         let mut results: BTreeMap<usize, (Record, Run<Footprint>)> = BTreeMap::new();
         let mut started = 0;
         loop {
-            while self.has_idle() {
+            while self.has_room() {
                 let Some((cursor, options)) = waiting.next() else {
                     break;
                 };
@@ -275,11 +303,9 @@ impl Labs {
     fn join(&mut self) -> (Notes, Profile) {
         let mut notes = Notes::default();
         let mut profile = Profile::default();
-        for worker in &mut self.workers {
-            worker.jobs = None;
-        }
-        for worker in &mut self.workers {
-            if let Some(Ok((noted, spent))) = worker.thread.take().map(JoinHandle::join) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            if let Ok((noted, spent)) = thread.join() {
                 notes.merge(&noted);
                 profile.merge(&spent);
             }
@@ -298,7 +324,7 @@ impl Drop for Labs {
 fn work(
     index: usize,
     blueprint: Arc<Blueprint>,
-    jobs: &Receiver<Job>,
+    queue: &Queue,
     tell: &Sender<Told>,
 ) -> (Notes, Profile) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -318,6 +344,7 @@ fn work(
             Ok(()) => lab.start_tables().await.map(|tables| Start {
                 tables,
                 sequences: lab.sequences(),
+                names: lab.table_names(),
             }),
             Err(trouble) => Err(trouble),
         };
@@ -339,7 +366,7 @@ fn work(
             return Default::default();
         }
     };
-    for job in jobs {
+    while let Some(job) = queue.next() {
         let result = runtime.block_on(async {
             let result = lab.run(job.cursor, job.options).await;
             if result.is_err() {
@@ -348,7 +375,6 @@ fn work(
             result
         });
         let told = Told::Ran {
-            lab: index,
             ticket: job.ticket,
             result,
             touched: lab.touched().clone(),

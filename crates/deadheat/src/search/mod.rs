@@ -14,7 +14,7 @@ use deadheat_explore::{Actor, Ending, Progress};
 use deadheat_lab::record::Record;
 use deadheat_lab::{Difference, Trouble};
 use deadheat_report::Stopped;
-use deadheat_verdict::Finding;
+use deadheat_verdict::{Finding, Written};
 
 pub use check::Check;
 pub use hunt::Hunt;
@@ -62,6 +62,10 @@ pub struct Race {
     pub record: Record,
     /// What is wrong with it.
     pub finding: Finding,
+    /// What is written, as far as it was known in this run: reads of other tables were no steps.
+    pub written: Written,
+    /// What was left out of the scenario, in words, as it happens without.
+    pub left_out: Vec<String>,
 }
 
 /// How a search ended.
