@@ -58,6 +58,8 @@ impl Lab {
     pub(crate) async fn prepare(mut self) -> Result<(Vec<Database>, Browsers), Trouble> {
         self.before(false).await?;
         self.stage.rest(&self.gates).await?;
+        // Their sessions end with them, and that is booked with the databases.
+        self.end_processes().await;
         let bases = std::mem::take(&mut self.stage.bases);
         let browsers = std::mem::take(&mut self.stage.browsers);
         self.clear().await;
@@ -67,17 +69,22 @@ impl Lab {
 
     /// Ends everything, latest first.
     pub(crate) async fn clear(&mut self) {
+        self.end_processes().await;
+        self.gates.clear();
+        self.stage.forget_sessions();
+        for base in std::mem::take(&mut self.stage.bases) {
+            base.retire().await;
+        }
+    }
+
+    /// Ends what has sessions: the lab's own clients, then the services.
+    async fn end_processes(&mut self) {
         self.stage.clients.clear();
         for service in std::mem::take(&mut self.stage.services) {
             // What cannot be ended here is ended with the process.
             if let Err(error) = self.stage.aside(service.end()).await {
                 tracing::warn!(%error, "a service could not be ended");
             }
-        }
-        self.gates.clear();
-        self.stage.forget_sessions();
-        for base in std::mem::take(&mut self.stage.bases) {
-            base.retire().await;
         }
     }
 
