@@ -1,0 +1,39 @@
+//! Cures for races in services over a database.
+//!
+//! | module | against |
+//! | --- | --- |
+//! | [`retry`] | serialization failures and deadlocks that reach a user; effects done twice, or before their commit |
+//! | [`guard`] | two workers at the same work; results that are out of date when they are written |
+//!
+//! The driver is tokio-postgres with a pool of deadpool.
+//!
+//! # A transaction that is tried again
+//!
+//! ```no_run
+//! # use deadheat_cure::{Pool, retry::{self, Policy}};
+//! # async fn example(pool: &Pool) -> Result<(), retry::Error<tokio_postgres::Error>> {
+//! let policy = Policy::serializable();
+//! let seats: i64 = retry::transaction(pool, &policy, |tx, attempt| async move {
+//!     let row = tx.query_one("select count(*) from players where game = $1", &[&7]).await?;
+//!     tx.execute("insert into players (game, nick) values ($1, $2)", &[&7, &"ben"]).await?;
+//!     tx.on_commit(async move { println!("a seat is taken, at attempt {attempt}") });
+//!     Ok::<_, tokio_postgres::Error>(row.get::<_, i64>(0) + 1)
+//! })
+//! .await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod guard;
+pub mod retry;
+
+mod effects;
+mod session;
+mod tx;
+
+pub use deadpool_postgres::{Client, Pool};
+pub use session::{Session, Transactional};
+pub use tx::Tx;
+
+/// An error of a driver, with all it knows; `downcast_ref` gives it back.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
