@@ -24,6 +24,10 @@ pub enum Command {
     Replay(Replay),
     /// Print a saved race: timeline, cause, what differs.
     Show(Show),
+    /// Run PostgreSQL isolation specs as isolationtester does, or explore what they can do.
+    Spec(Spec),
+    /// Stand between programs and a server, and say what every statement touches and how long it takes.
+    Proxy(Proxy),
     /// Say what was found on this machine, and what to install where something lacks.
     Doctor,
     /// Print the JSON Schema of scenario files, for editors.
@@ -62,6 +66,9 @@ pub struct Find {
     /// Look for further races after the first.
     #[arg(long)]
     pub keep_going: bool,
+    /// Save races as they were found, with actors and requests that they happen without.
+    #[arg(long)]
+    pub no_shrink: bool,
     /// Print one JSON object for each scenario instead of text.
     #[arg(long)]
     pub json: bool,
@@ -107,6 +114,61 @@ pub struct Show {
     /// A saved race.
     #[arg(value_name = "RACE")]
     pub race: PathBuf,
+}
+
+/// `deadheat spec`.
+#[derive(Debug, Args)]
+pub struct Spec {
+    /// Isolation specs.
+    #[arg(required_unless_present = "schedule", value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+    /// Run the specs of a schedule too, which lie in the folder `specs` beside it.
+    #[arg(long, value_name = "FILE")]
+    pub schedule: Option<PathBuf>,
+    /// Compare with the expected files (../expected/NAME.out, NAME_1.out, …) instead of printing.
+    #[arg(long)]
+    pub check: bool,
+    /// How many specs run side by side, each on a server of its own (with --server: in a database of its own).
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Use this server, in scratch databases of our own, instead of a private one.
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// What databases may be used.
+    #[command(flatten)]
+    pub server_flags: ServerFlags,
+}
+
+/// `deadheat proxy`.
+#[derive(Debug, Args)]
+pub struct Proxy {
+    /// The server: postgres://USER@HOST:PORT/, HOST:PORT, or the folder of its socket.
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// Where to listen: HOST:PORT, or a port of this machine.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Allow a `--listen` address that other machines can reach.
+    #[arg(long)]
+    pub allow_remote_clients: bool,
+    /// Encrypt for clients that ask for it, with a certificate that vouches for itself.
+    #[arg(long)]
+    pub tls: bool,
+    /// Write that certificate to a file, for clients that check it (sslrootcert).
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub certificate: Option<PathBuf>,
+    /// Show only statements that touch this table; repeat it for more.
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+    /// Show only statements with this in their text, in capitals or not; repeat it for more.
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Show only statements that take at least this long, such as 50ms.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub slower: Option<Duration>,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How schedules are chosen.

@@ -2,10 +2,13 @@
 
 mod find;
 mod ground;
+mod narrow;
+mod proxy;
 mod replay;
 mod rules;
 mod saving;
 mod show;
+mod spec;
 
 use std::io::{IsTerminal, Write, stdout};
 
@@ -25,6 +28,8 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
         Command::Find(find) => find::run(&find, interrupted),
         Command::Replay(replay) => replay::run(&replay, interrupted),
         Command::Show(show) => show::run(&show),
+        Command::Spec(spec) => spec::run(&spec, interrupted),
+        Command::Proxy(proxy) => proxy::run(&proxy, interrupted),
         Command::Doctor => {
             let findings = deadheat_sandbox::doctor();
             print(&format!("{findings}\n"))?;
