@@ -10,7 +10,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use deadheat_gate::{Gate, Upstream, plain};
+use deadheat_gate::{Door, Gate, Upstream, plain};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_postgres::{Client, Config, NoTls};
@@ -55,7 +55,7 @@ async fn measure(server: SocketAddr, user: &str, database: &str) -> Result<()> {
     report("plain gate", &connect(plain_addr).await?).await?;
     for (name, gap) in [("lab", false), ("lab, with gap", true)] {
         let (events, receiver) = mpsc::unbounded_channel();
-        let gate = Gate::open(Upstream::Tcp(server), 0, events).await?;
+        let gate = Gate::open(Upstream::Tcp(server), 0, events, Door::default()).await?;
         tokio::spawn(let_go::let_go(receiver, gap));
         report(name, &connect(gate.addr()).await?).await?;
     }

@@ -8,7 +8,7 @@ mod let_go;
 use std::error::Error;
 use std::net::SocketAddr;
 
-use deadheat_gate::{Gate, Upstream};
+use deadheat_gate::{Door, Gate, Upstream};
 use tokio::sync::mpsc;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?
         .block_on(async {
             let (events, receiver) = mpsc::unbounded_channel();
-            let gate = Gate::open(Upstream::Tcp(server), 0, events).await?;
+            let gate = Gate::open(Upstream::Tcp(server), 0, events, Door::default()).await?;
             println!("{}", gate.addr());
             let_go::let_go(receiver, gap).await;
             Ok(())

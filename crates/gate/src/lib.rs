@@ -6,11 +6,13 @@
 //!
 //! Start reading at `session`, whose first lines draw the way of a batch. It is pure: bytes and commands in, bytes and
 //! events out; `session::drive` alone does I/O. `frame` cuts streams into messages, `frontend`, `backend` and `startup`
-//! read and write the typed ones, `cancel` routes cancel requests, and [`plain()`] is a gate without a lab.
+//! read and write the typed ones, `door` says who is let in, `tls` encrypts towards either side, `cancel` routes cancel requests, and [`plain()`] is a gate
+//! without a lab.
 
 mod backend;
 mod busy;
 mod cancel;
+mod door;
 mod event;
 mod frame;
 mod frontend;
@@ -19,6 +21,7 @@ mod plain;
 mod session;
 mod startup;
 mod stream;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,10 +36,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use self::door::{Admit, Door, Newcomer};
 pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
 pub use self::plain::plain;
 pub use self::session::Session;
 pub use self::stream::Upstream;
+pub use self::tls::{CertificateError, ToClients, ToServer};
 
 use self::busy::Busy;
 use self::session::Machine;
@@ -63,6 +68,7 @@ type CancelKey = (i32, Vec<u8>);
 pub(crate) struct Shared {
     pub events: mpsc::UnboundedSender<Event>,
     upstream: Mutex<Upstream>,
+    door: Door,
     /// Sessions by process id and cancel key, and where their servers are.
     keys: Mutex<BTreeMap<CancelKey, (Session, Upstream)>>,
     /// Texts that refused to run inside a transaction block.
@@ -83,10 +89,26 @@ impl Gate {
         upstream: Upstream,
         tag: u32,
         events: mpsc::UnboundedSender<Event>,
+        door: Door,
     ) -> io::Result<Gate> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Gate::on(listener, upstream, tag, events, door)
+    }
+
+    /// Serves a listener, which may be open to other machines: the caller has asked for it.
+    ///
+    /// # Errors
+    ///
+    /// When the listener has no address.
+    pub fn on(
+        listener: TcpListener,
+        upstream: Upstream,
+        tag: u32,
+        events: mpsc::UnboundedSender<Event>,
+        door: Door,
+    ) -> io::Result<Gate> {
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(upstream, events));
+        let shared = Arc::new(Shared::new(upstream, events, door));
         shared.spawn(accept(listener, tag, Arc::clone(&shared)));
         Ok(Gate { addr, shared })
     }
@@ -99,8 +121,12 @@ impl Gate {
     /// A client connection inside the process, with a tag of its own.
     pub fn connect(&self, tag: u32) -> DuplexStream {
         let (near, far) = tokio::io::duplex(DUPLEX);
-        self.shared
-            .spawn(connection(Box::new(far), tag, Arc::clone(&self.shared)));
+        self.shared.spawn(connection(
+            Box::new(far),
+            true,
+            tag,
+            Arc::clone(&self.shared),
+        ));
         near
     }
 
@@ -125,10 +151,15 @@ impl Drop for Gate {
 }
 
 impl Shared {
-    pub(crate) fn new(upstream: Upstream, events: mpsc::UnboundedSender<Event>) -> Self {
+    pub(crate) fn new(
+        upstream: Upstream,
+        events: mpsc::UnboundedSender<Event>,
+        door: Door,
+    ) -> Self {
         Shared {
             events,
             upstream: Mutex::new(upstream),
+            door,
             keys: Mutex::default(),
             bare: Mutex::default(),
             busy: Arc::default(),
@@ -185,14 +216,23 @@ async fn tcp_connection(client: TcpStream, tag: u32, shared: Arc<Shared>) {
         tracing::debug!(%error, "a client left at once");
         return;
     }
-    connection(Box::new(client), tag, shared).await;
+    connection(Box::new(client), false, tag, shared).await;
 }
 
 /// A connection from its first byte to its last.
-async fn connection(mut client: Box<dyn Stream>, tag: u32, shared: Arc<Shared>) {
+async fn connection(mut client: Box<dyn Stream>, inside: bool, tag: u32, shared: Arc<Shared>) {
     let mut input = BytesMut::new();
-    match startup::first(&mut *client, &mut input).await {
+    let tls = shared.door.tls.as_ref();
+    match startup::first(&mut client, &mut input, tls).await {
         Ok(First::Session { packet, parameters }) => {
+            let newcomer = Newcomer {
+                startup: &parameters,
+                inside,
+            };
+            if let Err(why) = shared.door.ask(&newcomer) {
+                tracing::warn!(why, "a connection was refused");
+                return turn_away(client, "28000", &why).await;
+            }
             session(client, tag, shared, packet, parameters, input).await;
         }
         Ok(First::Cancel { pid, key, packet }) => cancel::cancel(shared, pid, key, packet).await,
@@ -202,7 +242,7 @@ async fn connection(mut client: Box<dyn Stream>, tag: u32, shared: Arc<Shared>) 
 }
 
 async fn session(
-    mut client: Box<dyn Stream>,
+    client: Box<dyn Stream>,
     tag: u32,
     shared: Arc<Shared>,
     packet: BytesMut,
@@ -221,16 +261,21 @@ async fn session(
         }
         Err(error) => {
             tracing::warn!(%error, ?upstream, "cannot reach the server");
-            let mut out = BytesMut::new();
-            backend::put_error(
-                &mut out,
-                "FATAL",
-                "08006",
-                &format!("the gate cannot reach the server: {error}"),
-            );
-            if let Err(error) = client.write_all(&out).await {
-                tracing::debug!(%error, "the client has left already");
-            }
+            let why = format!("the gate cannot reach the server: {error}");
+            turn_away(client, "08006", &why).await;
         }
+    }
+}
+
+/// Tells a client why it has no session.
+async fn turn_away(mut client: Box<dyn Stream>, code: &str, why: &str) {
+    let mut out = BytesMut::new();
+    backend::put_error(&mut out, "FATAL", code, why);
+    let told = async {
+        client.write_all(&out).await?;
+        client.shutdown().await
+    };
+    if let Err(error) = told.await {
+        tracing::debug!(%error, "the client has left already");
     }
 }

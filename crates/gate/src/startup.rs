@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stream::Stream;
+use crate::tls::ToClients;
 
 /// Longest packet before authentication (`MAX_STARTUP_PACKET_LENGTH`).
 const LONGEST: usize = 10_000;
@@ -40,6 +41,8 @@ pub(crate) enum Unfit {
     Ended,
     #[error("TLS without asking for it first: the gate does not encrypt (use sslmode=disable)")]
     Tls,
+    #[error("bytes in plain text behind a request for encryption")]
+    Stuffed,
     #[error("startup packet with the impossible length {0}")]
     Length(u32),
     #[error("protocol version {0}.{1}")]
@@ -52,20 +55,25 @@ pub(crate) enum Unfit {
     Io(#[from] io::Error),
 }
 
-/// Reads up to the startup packet; requests for encryption are declined on the way. What came behind it stays in
-/// `input`.
-pub(crate) async fn first(stream: &mut dyn Stream, input: &mut BytesMut) -> Result<First, Unfit> {
+/// Reads up to the startup packet; requests for encryption are declined on the way, or granted where there is a
+/// certificate. What came behind the packet stays in `input`.
+pub(crate) async fn first(
+    stream: &mut Box<dyn Stream>,
+    input: &mut BytesMut,
+    tls: Option<&ToClients>,
+) -> Result<First, Unfit> {
+    // Encryption is granted once.
+    let mut tls = tls;
     loop {
-        while input.len() < 8 {
-            if input.first() == Some(&TLS) {
-                return Err(Unfit::Tls);
-            }
+        while input.len() < 8 && input.first() != Some(&TLS) {
             if stream.read_buf(input).await? == 0 {
                 return Err(Unfit::Ended);
             }
         }
         if input[0] == TLS {
-            return Err(Unfit::Tls);
+            let tls = tls.take().ok_or(Unfit::Tls)?;
+            encrypt(stream, input, tls, true).await?;
+            continue;
         }
         let mut head = &input[..8];
         let (length, code) = (head.get_u32(), head.get_u32());
@@ -79,7 +87,16 @@ pub(crate) async fn first(stream: &mut dyn Stream, input: &mut BytesMut) -> Resu
         }
         let packet = input.split_to(length as usize);
         match code {
-            SSL_REQUEST | GSS_REQUEST => stream.write_all(b"N").await?,
+            SSL_REQUEST => match tls.take() {
+                None => stream.write_all(b"N").await?,
+                // Whatever is here already was not encrypted, and must not count as if it were.
+                Some(_) if !input.is_empty() => return Err(Unfit::Stuffed),
+                Some(tls) => {
+                    stream.write_all(b"S").await?;
+                    encrypt(stream, input, tls, false).await?;
+                }
+            },
+            GSS_REQUEST => stream.write_all(b"N").await?,
             CANCEL_REQUEST => return cancel(packet),
             version if version >> 16 == 3 => {
                 let parameters = parameters(&packet[8..]).ok_or(Unfit::Unterminated)?;
@@ -88,6 +105,18 @@ pub(crate) async fn first(stream: &mut dyn Stream, input: &mut BytesMut) -> Resu
             version => return Err(Unfit::Version(version >> 16, version & 0xffff)),
         }
     }
+}
+
+/// Goes on encrypted.
+async fn encrypt(
+    stream: &mut Box<dyn Stream>,
+    input: &mut BytesMut,
+    tls: &ToClients,
+    direct: bool,
+) -> io::Result<()> {
+    let plain = std::mem::replace(stream, Box::new(tokio::io::empty()));
+    *stream = tls.wrap(plain, input.split(), direct).await?;
+    Ok(())
 }
 
 fn cancel(packet: BytesMut) -> Result<First, Unfit> {

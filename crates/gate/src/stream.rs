@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::tls::ToServer;
+
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upstream {
@@ -14,6 +16,8 @@ pub enum Upstream {
     Tcp(SocketAddr),
     /// A socket file (`/…/.s.PGSQL.5432`).
     Unix(PathBuf),
+    /// An address where everything is encrypted.
+    Tls(SocketAddr, ToServer),
 }
 
 /// A byte stream of any kind.
@@ -23,12 +27,15 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 impl Upstream {
     pub(crate) async fn connect(&self) -> io::Result<Box<dyn Stream>> {
         Ok(match self {
-            Upstream::Tcp(addr) => {
-                let stream = TcpStream::connect(addr).await?;
-                stream.set_nodelay(true)?;
-                Box::new(stream)
-            }
+            Upstream::Tcp(addr) => Box::new(tcp(*addr).await?),
+            Upstream::Tls(addr, tls) => tls.wrap(tcp(*addr).await?).await?,
             Upstream::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
     }
+}
+
+async fn tcp(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

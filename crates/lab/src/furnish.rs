@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Gate, Upstream};
-use deadheat_sandbox::{Address, Database};
+use deadheat_gate::{Door, Gate, ToServer, Upstream};
+use deadheat_sandbox::{Address, Database, Tls};
 use deadheat_scenario::{Reset, Work};
 use tokio_postgres::{Config, NoTls};
 
@@ -172,7 +172,7 @@ impl Lab {
     /// Opens a gate in front of the database's server; returns its index.
     async fn open_gate(&mut self, database: usize, tag: u32) -> Result<usize, Trouble> {
         let upstream = upstream(self.blueprint.grounds[database].server.address())?;
-        let gate = Gate::open(upstream, tag, self.events.clone())
+        let gate = Gate::open(upstream, tag, self.events.clone(), Door::default())
             .await
             .map_err(Trouble::system("opening a gate on 127.0.0.1"))?;
         self.gates.push(gate);
@@ -229,7 +229,8 @@ impl Lab {
             if open {
                 continue;
             }
-            let config: Config = self.stage.bases[*database].database.url(None).parse()?;
+            let via = Some(self.gates[*gate].addr());
+            let config: Config = self.stage.bases[*database].database.url(via).parse()?;
             let stream = self.gates[*gate].connect(*tag);
             let connecting = async move { config.connect_raw(stream, NoTls).await };
             let (client, connection) = self.stage.aside(connecting).await??;
@@ -349,6 +350,8 @@ fn upstream(address: &Address) -> Result<Upstream, Trouble> {
         let socket = folder.join(format!(".s.PGSQL.{}", address.port));
         return Ok(Upstream::Unix(socket));
     }
+    let tls = address.tls.as_ref();
+    let encrypted = |at, tls: &Tls| Upstream::Tls(at, ToServer::new(tls.name(), tls.config()));
     (address.host.as_str(), address.port)
         .to_socket_addrs()
         .and_then(|mut found| {
@@ -356,7 +359,7 @@ fn upstream(address: &Address) -> Result<Upstream, Trouble> {
                 .next()
                 .ok_or_else(|| std::io::ErrorKind::NotFound.into())
         })
-        .map(Upstream::Tcp)
+        .map(|at| tls.map_or(Upstream::Tcp(at), |tls| encrypted(at, tls)))
         .map_err(Trouble::system("looking up the server's address"))
 }
 

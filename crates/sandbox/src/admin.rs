@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 
 use crate::error::Error;
+use crate::tls::{Encrypt, Tls};
 
 /// Where to connect to, and how that is shown (without a password).
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) config: Config,
     pub(crate) shown: String,
+    /// Encryption, where the address asks for it.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Target {
@@ -20,17 +25,21 @@ impl Target {
         config
             .dbname(database)
             .connect_timeout(Duration::from_secs(10));
-        let connected = config.connect(NoTls).await;
-        let (client, connection) = connected.map_err(|source| Error::Connect {
+        let refused = |source| Error::Connect {
             to: format!("{database} on {}", self.shown),
             source,
-        })?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of the sandbox ended");
+        };
+        match &self.tls {
+            None => {
+                let connected = config.ssl_mode(SslMode::Disable).connect(NoTls).await;
+                connected.map(served).map_err(refused)
             }
-        });
-        Ok(client)
+            Some(tls) => {
+                let tls = Encrypt(tls.clone());
+                let connected = config.ssl_mode(SslMode::Require).connect(tls).await;
+                connected.map(served).map_err(refused)
+            }
+        }
     }
 
     /// Does `work` with a connection to the maintenance database on a thread and a runtime of its own: for
@@ -64,6 +73,19 @@ impl Target {
             Ok(Err(_)) => tracing::warn!("could not clean up: the thread for it panicked"),
         }
     }
+}
+
+/// Has a connection served by a task of the current runtime.
+fn served<S>((client, connection): (Client, Connection<Socket, S>)) -> Client
+where
+    S: TlsStream + Send + Unpin + 'static,
+{
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection of the sandbox ended");
+        }
+    });
+    client
 }
 
 /// A name as SQL writes it.

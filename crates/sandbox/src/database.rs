@@ -14,6 +14,7 @@ use crate::server::{Kind, Shared};
 use crate::setup;
 use crate::snapshot::Snapshot;
 use crate::template::Template;
+use crate::tls::Tls;
 
 /// A scratch database. Use [`Database::drop`] to drop it and hear of errors; a value that goes out of scope is
 /// dropped on the server as far as that can be done there.
@@ -68,11 +69,24 @@ impl Database {
         } else {
             encoded(&host)
         };
-        format!(
+        let mut url = format!(
             "postgres://{}{password}@{host}:{port}/{}",
             encoded(&address.user),
             encoded(&self.name)
-        )
+        );
+        for (number, (key, _, value)) in self.tls(via).iter().enumerate() {
+            let mark = if number == 0 { '?' } else { '&' };
+            let _ = write!(url, "{mark}{key}={}", encoded(value));
+        }
+        url
+    }
+
+    /// Towards a gate nothing is encrypted: it is on this machine, and encrypts towards the server itself.
+    fn tls(&self, via: Option<SocketAddr>) -> Vec<(&'static str, &'static str, String)> {
+        let tls = self.server.address.tls.as_ref();
+        tls.filter(|_| via.is_none())
+            .map(Tls::parameters)
+            .unwrap_or_default()
     }
 
     /// What a client finds in its environment: `DATABASE_URL`, `PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, and
@@ -89,6 +103,9 @@ impl Database {
         ];
         if let Some(password) = &address.password {
             env.push(("PGPASSWORD".to_owned(), password.clone()));
+        }
+        for (_, variable, value) in self.tls(via) {
+            env.push((variable.to_owned(), value));
         }
         env
     }

@@ -33,7 +33,9 @@ mod split;
 mod stamp;
 mod sweep;
 mod template;
+mod tls;
 mod user;
+mod visit;
 
 pub use binaries::{Binaries, Place};
 pub use database::Database;
@@ -47,3 +49,5 @@ pub use reset::Written;
 pub use server::{Address, Server};
 pub use sweep::{Report, sweep};
 pub use template::Template;
+pub use tls::Tls;
+pub use visit::Visit;

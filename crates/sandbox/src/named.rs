@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::live::{self, Ends};
 use crate::mark::Mark;
 use crate::server::{Address, drop_statement};
+use crate::tls::Asked;
 
 /// First key of our advisory locks ("dead" in ASCII); the second is the run's.
 const LOCK_CLASS: i32 = 0x6465_6164;
@@ -149,6 +150,7 @@ async fn sweep(admin: &Client, own: &Mark) -> Result<(), Error> {
 
 /// Reads the address and refuses what is not on this machine unless that is allowed.
 pub(crate) fn parse(url: &str, allow_remote: bool) -> Result<(Target, Address), Error> {
+    let (url, asked) = Asked::split(url);
     let mut config: Config = url
         .parse()
         .map_err(|e: tokio_postgres::Error| Error::Address(crate::error::in_words(&e)))?;
@@ -191,14 +193,24 @@ pub(crate) fn parse(url: &str, allow_remote: bool) -> Result<(Target, Address), 
         _ => None,
     };
     let shown = format!("{user}@{host}:{port}");
+    // On a socket of this machine there is nothing to encrypt for.
+    let tls = match socket {
+        Some(_) => None,
+        None => asked.settle(&host)?,
+    };
     Ok((
-        Target { config, shown },
+        Target {
+            config,
+            shown,
+            tls: tls.clone(),
+        },
         Address {
             host,
             port,
             socket,
             user,
             password,
+            tls,
         },
     ))
 }

@@ -150,6 +150,7 @@ impl Private {
         Target {
             config,
             shown: format!("the private server in {}", self.folder.display()),
+            tls: None,
         }
     }
 

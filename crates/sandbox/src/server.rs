@@ -15,6 +15,7 @@ use crate::live::{self, Ends};
 use crate::named::{self, Named};
 use crate::private::{Private, PrivateOptions};
 use crate::sweep;
+use crate::tls::Tls;
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Address {
     pub user: String,
     /// Password, where one is needed.
     pub password: Option<String>,
+    /// Encryption, where it is asked for.
+    pub tls: Option<Tls>,
 }
 
 /// A PostgreSQL server that scratch databases are made on. Dropping it ends the private server, or drops the
@@ -84,6 +87,7 @@ impl Server {
             socket: Some(private.socket.clone()),
             user: SUPERUSER.to_owned(),
             password: None,
+            tls: None,
         };
         let version = named::version(&admin).await?;
         let (kind, next) = (Kind::Private(private), AtomicU32::new(1));

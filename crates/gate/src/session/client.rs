@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::unit::{End, Unit};
-use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced};
+use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced, sasl};
 use crate::event::{Batch, Event, Gap, TxStatus};
 use crate::frame::{Frame, Malformed};
 use crate::frontend;
@@ -42,6 +42,10 @@ impl Machine {
     fn client_frame(&mut self, frame: &Frame) -> Result<(), Malformed> {
         match frame.tag {
             b'p' if self.phase == Phase::Startup => {
+                if std::mem::take(&mut self.unbound) && sasl::binds(frame) {
+                    self.end_with("28000", sasl::UNBOUND);
+                    return Ok(());
+                }
                 self.to_server.extend_from_slice(&frame.bytes);
                 return Ok(());
             }

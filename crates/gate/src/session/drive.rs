@@ -4,9 +4,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::{Command, Machine};
@@ -17,7 +18,13 @@ use crate::stream::Stream;
 
 /// Room to read into.
 const CHUNK: usize = 64 * 1024;
+/// How long a client may take to hear that the session is over.
+const FAREWELL: Duration = Duration::from_secs(1);
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about one of two streams"
+)]
 struct Driver {
     machine: Machine,
     client: Box<dyn Stream>,
@@ -26,6 +33,9 @@ struct Driver {
     from_server: BytesMut,
     client_eof: bool,
     server_shut: bool,
+    /// Written, but perhaps not sent: streams that encrypt keep something back.
+    client_unsent: bool,
+    server_unsent: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     busy: Busy,
 }
@@ -47,6 +57,8 @@ pub(crate) async fn drive(
         from_server: BytesMut::new(),
         client_eof: false,
         server_shut: false,
+        client_unsent: false,
+        server_unsent: false,
         commands,
         busy,
     };
@@ -54,6 +66,9 @@ pub(crate) async fn drive(
         driver.broken("client", &error);
     }
     poll_fn(|cx| driver.poll(cx)).await;
+    // Where it is encrypted, the end has to be said; a client that does not listen is not waited for.
+    let farewell = tokio::time::timeout(FAREWELL, driver.client.shutdown()).await;
+    tracing::trace!(?farewell, "a session is over");
 }
 
 impl Driver {
@@ -70,7 +85,8 @@ impl Driver {
             moved |= self.write_server(cx);
             moved |= self.write_client(cx);
             if self.machine.closed()
-                && (self.machine.to_client.is_empty() || self.machine.client_is_gone())
+                && (self.machine.client_is_gone()
+                    || self.machine.to_client.is_empty() && !self.client_unsent)
             {
                 return Poll::Ready(());
             }
@@ -121,20 +137,26 @@ impl Driver {
     }
 
     fn write_server(&mut self, cx: &mut Context<'_>) -> bool {
-        match write(&mut *self.server, &mut self.machine.to_server, cx) {
+        let unsent = &mut self.server_unsent;
+        match write(&mut *self.server, &mut self.machine.to_server, unsent, cx) {
             // The server may have said why before it closed: reading will tell.
-            Err(_) => self.machine.to_server.clear(),
+            Err(_) => {
+                self.machine.to_server.clear();
+                self.server_unsent = false;
+            }
             Ok(true) => return true,
             Ok(false) => {}
         }
-        if self.machine.leaving() && !self.server_shut && self.machine.to_server.is_empty() {
+        let sent = self.machine.to_server.is_empty() && !self.server_unsent;
+        if self.machine.leaving() && !self.server_shut && sent {
             self.server_shut = Pin::new(&mut self.server).poll_shutdown(cx).is_ready();
         }
         false
     }
 
     fn write_client(&mut self, cx: &mut Context<'_>) -> bool {
-        match write(&mut *self.client, &mut self.machine.to_client, cx) {
+        let unsent = &mut self.client_unsent;
+        match write(&mut *self.client, &mut self.machine.to_client, unsent, cx) {
             Err(_) if !self.machine.client_is_gone() => {
                 self.machine.client_vanished();
                 true
@@ -158,8 +180,13 @@ impl Machine {
     }
 
     fn break_off(&mut self, reason: &str) {
+        self.end_with("08P01", reason);
+    }
+
+    /// Ends the session with an error of the gate's own.
+    pub(super) fn end_with(&mut self, code: &str, reason: &str) {
         if !self.client_gone {
-            put_error(&mut self.to_client, "FATAL", "08P01", reason);
+            put_error(&mut self.to_client, "FATAL", code, reason);
         }
         self.tell_closed(reason.to_owned());
     }
@@ -176,16 +203,27 @@ fn read(
     pin!(stream.read_buf(input)).poll(cx)
 }
 
-/// Writes what can be written; returns whether anything was.
-fn write(stream: &mut dyn Stream, output: &mut BytesMut, cx: &mut Context<'_>) -> io::Result<bool> {
+/// Writes what can be written and sends what was; returns whether anything was.
+fn write(
+    stream: &mut dyn Stream,
+    output: &mut BytesMut,
+    unsent: &mut bool,
+    cx: &mut Context<'_>,
+) -> io::Result<bool> {
     let mut moved = false;
     while !output.is_empty() {
         match AsyncWrite::poll_write(Pin::new(&mut *stream), cx, output) {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(count)) => output.advance(count),
             Poll::Ready(Err(error)) => return Err(error),
-            Poll::Pending => break,
+            Poll::Pending => return Ok(moved),
         }
+        moved = true;
+        *unsent = true;
+    }
+    if *unsent && let Poll::Ready(sent) = AsyncWrite::poll_flush(Pin::new(stream), cx) {
+        *unsent = false;
+        sent?;
         moved = true;
     }
     Ok(moved)

@@ -17,7 +17,11 @@ use crate::{Shared, Upstream};
 fn machine() -> (Machine, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
     let upstream = Upstream::Unix("/nowhere".into());
-    let shared = Arc::new(Shared::new(upstream.clone(), events));
+    let shared = Arc::new(Shared::new(
+        upstream.clone(),
+        events,
+        crate::Door::default(),
+    ));
     let (session, _commands) = Session::new(1);
     (
         Machine::new(session, 0, BTreeMap::new(), shared, upstream),
@@ -236,10 +240,11 @@ proptest! {
     fn a_startup_packet_of_any_bytes_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
-            let (near, mut far) = tokio::io::duplex(256);
+            let (near, far) = tokio::io::duplex(256);
             drop(near);
+            let mut far: Box<dyn crate::stream::Stream> = Box::new(far);
             let mut input = BytesMut::from(&bytes[..]);
-            let _ = crate::startup::first(&mut far, &mut input).await;
+            let _ = crate::startup::first(&mut far, &mut input, None).await;
         });
     }
 

@@ -16,6 +16,7 @@ mod drive;
 mod fuzz;
 mod gap;
 pub(crate) mod reply;
+mod sasl;
 pub(crate) mod script;
 mod server;
 pub(crate) mod statements;
@@ -210,6 +211,10 @@ pub(crate) struct Flight {
 }
 
 /// A session's protocol, without I/O.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one session"
+)]
 pub(crate) struct Machine {
     pub to_client: BytesMut,
     pub to_server: BytesMut,
@@ -241,6 +246,8 @@ pub(crate) struct Machine {
     reset_wanted: bool,
     /// Replication: everything passes.
     raw: bool,
+    /// The server has offered to bind the channel, and the client was not told.
+    unbound: bool,
     client_gone: bool,
     /// The message that ends the session, and what it says.
     last_words: Option<(Bytes, String)>,
@@ -280,6 +287,7 @@ impl Machine {
             cancels: 0,
             reset_wanted: false,
             raw,
+            unbound: false,
             client_gone: false,
             last_words: None,
         }
@@ -349,13 +357,13 @@ impl Machine {
         !matches!(self.phase, Phase::Closed(_)) && self.to_client.len() < BACKPRESSURE
     }
 
-    /// Whether the server is to be told that nothing more comes.
     /// Whether the server is at work for the client, or is letting go of it, on something the lab does not know of.
     pub fn busy(&self) -> bool {
         matches!(&self.state, State::Flying(flight) if flight.kind != Kind::Batch)
             || matches!(self.phase, Phase::Startup | Phase::Leaving(_))
     }
 
+    /// Whether the server is to be told that nothing more comes.
     pub fn leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_))
     }

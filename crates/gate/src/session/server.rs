@@ -4,7 +4,8 @@ use bytes::BytesMut;
 
 use super::script::{Await, CopyBegins, Part};
 use super::unit::End;
-use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced};
+use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced, sasl};
+use crate::Upstream;
 use crate::backend;
 use crate::event::{Event, Gap, TxStatus};
 use crate::frame::{Frame, Malformed, Piece};
@@ -102,6 +103,13 @@ impl Machine {
     }
 
     fn startup_frame(&mut self, frame: &Frame) -> Result<(), Malformed> {
+        if matches!(self.upstream, Upstream::Tls(..))
+            && let Some(offer) = sasl::offer(frame)?
+        {
+            self.unbound = true;
+            self.show(&offer);
+            return Ok(());
+        }
         self.show(&frame.bytes);
         match frame.tag {
             b'K' => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use deadheat_gate::{Batch, Event, Gap, Gate, Ran, Release, Session, TxStatus, Upstream};
+use deadheat_gate::{Batch, Door, Event, Gap, Gate, Ran, Release, Session, TxStatus, Upstream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -35,7 +35,9 @@ pub const PROBE: &str =
 pub async fn gate(upstream: Upstream) -> (Gate, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
     (
-        Gate::open(upstream, 7, events).await.expect("a gate"),
+        Gate::open(upstream, 7, events, Door::default())
+            .await
+            .expect("a gate"),
         receiver,
     )
 }
