@@ -43,6 +43,9 @@ pub(crate) struct TableAccess {
     pub(crate) modes: u8,
     /// Committed rows it depends on.
     pub(crate) sees: Rows,
+    /// Rows it reads as of a snapshot that its transaction already has: what others do makes no difference to it any
+    /// more. For explanations.
+    pub(crate) recalls: Rows,
     /// Rows whose new state it makes visible to others.
     pub(crate) publishes: Rows,
     /// Rows it wrote, visible to nobody else yet.
@@ -115,6 +118,11 @@ impl Footprint {
         Self::everything_because("it is not known what it touches")
     }
 
+    /// Why it conflicts with every step, if it does.
+    pub fn unknown(&self) -> Option<&str> {
+        self.parts.everything.as_deref()
+    }
+
     pub(crate) fn everything_because(reason: &str) -> Self {
         let mut footprint = Self::default();
         footprint.edit().everything = Some(reason.into());
@@ -170,6 +178,7 @@ impl Footprint {
                 written.add(&table.publishes);
             }
             let mut read = table.sees.clone();
+            read.add(&table.recalls);
             read.add(&table.locks[Strength::KeyShare as usize]);
             read.add(&table.locks[Strength::Share as usize]);
             for (rows, write) in [(read, false), (written, true)] {
@@ -229,6 +238,7 @@ impl TableAccess {
     fn add(&mut self, other: &Self) {
         self.modes |= other.modes;
         self.sees.add(&other.sees);
+        self.recalls.add(&other.recalls);
         self.publishes.add(&other.publishes);
         self.changes.add(&other.changes);
         for (mine, theirs) in self.locks.iter_mut().zip(&other.locks) {
