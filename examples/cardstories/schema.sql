@@ -1,0 +1,21 @@
+-- A game: its author tells a sentence for a card, the others look for the card that was meant.
+create table games (
+    id integer generated always as identity primary key,
+    author integer not null,
+    sentence text not null,
+    state text not null default 'invitation' check (state in ('invitation', 'vote', 'complete')),
+    deck integer[] not null,    -- the cards that nobody has yet
+    board integer[],            -- the cards that were picked, shuffled, once they are shown
+    modified bigint not null default 1
+);
+
+-- Who plays: the author's card is picked from the start.
+create table seats (
+    game integer not null references games (id),
+    player integer not null,
+    cards integer[] not null,
+    picked integer,
+    vote integer,
+    won boolean not null default false,
+    primary key (game, player)
+);
