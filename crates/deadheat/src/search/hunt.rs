@@ -389,14 +389,14 @@ impl<'a> Hunt<'a> {
     }
 }
 
-/// What makes two races the same for whoever mends them: kind, checks, and the statements of the steps that matter.
+/// What makes two races the same for whoever mends them: kind and anomaly, checks, and the statements of the steps that matter.
 type Cause = (String, Vec<String>, BTreeSet<u64>);
 
 fn cause(record: &Record, finding: &Finding) -> Cause {
     let steps = finding.matters.iter();
     let statements = steps.filter_map(|step| record.steps.get(*step));
     (
-        finding.kind.to_string(),
+        format!("{} {:?}", finding.kind, finding.anomaly),
         finding.checks.clone(),
         statements.map(|step| step.fingerprint).collect(),
     )
