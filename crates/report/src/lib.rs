@@ -9,6 +9,7 @@ mod junit;
 mod lanes;
 mod listing;
 mod moments;
+mod outcome;
 mod race;
 mod result;
 mod style;
@@ -16,8 +17,9 @@ mod summary;
 
 pub use github::annotation;
 pub use junit::{JunitError, junit};
+pub use outcome::outcome;
 pub use race::{race, replayed, timeline};
-pub use result::{OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict};
+pub use result::{Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict};
 pub use style::Style;
 pub use summary::{still_there, summary};
 

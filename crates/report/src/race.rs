@@ -65,25 +65,39 @@ pub fn timeline(record: &Record, matters: &BTreeSet<usize>, style: Style) -> Str
     }
 }
 
-/// A replay that did not follow its file: the first step that differs.
+/// A replay that did not follow its file: the first step that differs, and why.
 pub fn replayed(saved: &Saved, first: &FirstDifference, style: Style) -> String {
-    let mut out = heading("the code changed here", style);
     let say = |step: &Option<deadheat_verdict::SavedStep>| match step {
         Some(step) => format!("{}: {}", step.actor, step.label),
         None => "(no step)".to_owned(),
     };
-    out.push_str(&paragraph(
-        &format!(
-            "Step {} of {} is another one than when the race was saved.",
-            first.at + 1,
-            saved.steps.len()
+    let (head, text, row) = match &first.answered {
+        None => (
+            "the code changed here",
+            format!(
+                "Step {} of {} is another one than when the race was saved.",
+                first.at + 1,
+                saved.steps.len()
+            ),
+            (say(&first.saved), say(&first.now)),
         ),
-        Ink::Plain,
-        style,
-    ));
+        Some(answered) => (
+            "the database answers otherwise here",
+            format!(
+                "Step {} of {}, {}'s {}, is the same as when the race was saved; what came of it is not.",
+                answered.at + 1,
+                saved.steps.len(),
+                answered.step.actor,
+                answered.step.label
+            ),
+            (answered.saved.clone(), answered.now.clone()),
+        ),
+    };
+    let mut out = heading(head, style);
+    out.push_str(&paragraph(&text, Ink::Plain, style));
     out.push_str(&beside(
         ("saved", "now"),
-        &[(String::new(), say(&first.saved), say(&first.now))],
+        &[(String::new(), row.0, row.1)],
         style,
     ));
     out

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deadheat_lab::record::Reply;
+use deadheat_lab::record::{Reply, Table};
 use deadheat_verdict::{Anomaly, Difference, Kind, Saved};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Report {
     /// Of these, runs of serial orders, made to learn what they do.
     #[serde(default)]
     pub serial_runs: u64,
+    /// Further runs, made to leave out of the races what they happen without.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub shrink_runs: u64,
     /// Distinct traces among them.
     pub traces: u64,
     /// Distinct outcomes among them, up to renaming.
@@ -54,6 +57,11 @@ pub struct Report {
     /// What else a reader should know: time-outs that fired, gaps that could not be held, runs that are inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a search comes to.
@@ -139,6 +147,9 @@ pub struct RaceEntry {
     pub steps: Vec<StepEntry>,
     /// The explanation.
     pub why: String,
+    /// What of the scenario it happens without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// How it ended.
     pub outcome: OutcomeEntry,
 }
@@ -165,6 +176,15 @@ pub struct OutcomeEntry {
     pub differs: Vec<Difference>,
 }
 
+/// How a run ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// What each actor was told.
+    pub replies: BTreeMap<String, Vec<Reply>>,
+    /// Rows of the tables that the run has changed.
+    pub tables: BTreeMap<String, Table>,
+}
+
 impl RaceEntry {
     /// The entry of a saved race.
     pub fn new(saved: &Saved, file: &str, found_at_run: u64, preemptions: u32) -> Self {
@@ -188,6 +208,7 @@ impl RaceEntry {
             schedule: saved.schedule.clone(),
             steps,
             why: saved.why.join(" "),
+            left_out: saved.left_out.clone(),
             outcome: OutcomeEntry {
                 replies: saved.replies(),
                 differs: saved.differs.clone(),

@@ -16,6 +16,7 @@ mod explain;
 pub mod graph;
 mod iso;
 mod oracle;
+mod layout;
 mod orders;
 mod pattern;
 mod rules;
@@ -31,7 +32,8 @@ pub use oracle::{Finding, Judgement, Oracle};
 pub use orders::{all_orders, likely_order};
 pub use rules::{Mask, MaskError, Rules};
 pub use saved::{
-    FORMAT, FirstDifference, LoadError, Saved, SavedStep, compare_steps, fingerprint_of_text,
+    Answered, FORMAT, FirstDifference, LoadError, Saved, SavedStep, Written, compare_steps,
+    fingerprint_of_text,
 };
 
 #[cfg(test)]

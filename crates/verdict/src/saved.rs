@@ -1,17 +1,30 @@
 //! A race as a file: what happened, why, and how to make it happen again.
+//!
+//! The file is there to be kept beside the code: a line for each step, keys always in the same order, so that two
+//! versions of it can be compared by eye.
 
 use deadheat_lab::record::{Record, Reply, Step, StepKind};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::anomaly::{Anomaly, Kind};
 use crate::differ::Difference;
+use crate::layout::lay_out;
 use crate::oracle::Finding;
 use crate::words;
 
 /// The version of the file that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The tables that the actors write: reads of others were no steps of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Their names, as in [`Record::tables`].
+    pub tables: BTreeSet<String>,
+    /// Any other table may have been written as well.
+    pub everything: bool,
+}
 
 /// A saved race. Everything needed to run it again is in it, beside its scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,8 +43,15 @@ pub struct Saved {
     pub checks: Vec<String>,
     /// The explanation, a sentence each.
     pub why: Vec<String>,
-    /// The actors' names.
+    /// The names of the actors that take part.
     pub actors: Vec<String>,
+    /// Requests of their sequences that they do not make, by actor, counted from 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub without_requests: BTreeMap<String, Vec<usize>>,
+    /// What shrinking left out, in words.
+    pub left_out: Vec<String>,
+    /// What is written by any of them.
+    pub written: Written,
     /// Who moves, in order.
     pub schedule: Vec<String>,
     /// What they did, in the same order.
@@ -46,8 +66,6 @@ pub struct Saved {
     pub nearest: Vec<String>,
     /// The seed of the search that found it.
     pub seed: u64,
-    /// What shrinking left out, in words.
-    pub left_out: Vec<String>,
     /// The whole run: every step with what it read, replies, final rows.
     pub record: Record,
 }
@@ -98,23 +116,8 @@ impl Saved {
         finding: &Finding,
         seed: u64,
     ) -> Self {
-        let names = |step: &Step| {
-            step.blocked_by
-                .iter()
-                .map(|a| words::name(record, *a))
-                .collect()
-        };
-        let steps: Vec<SavedStep> = record
-            .steps
-            .iter()
-            .map(|step| SavedStep {
-                actor: words::name(record, step.actor),
-                label: words::statement(step),
-                gate: step.gate.clone(),
-                kind: step.kind,
-                fingerprint: format!("{:016x}", step.fingerprint),
-                blocked_by: names(step),
-            })
+        let steps: Vec<SavedStep> = (0..record.steps.len())
+            .filter_map(|n| saved_step(record, n))
             .collect();
         Self {
             format: FORMAT,
@@ -132,7 +135,9 @@ impl Saved {
             differs: finding.differs.clone(),
             nearest: finding.nearest.clone(),
             seed,
+            without_requests: BTreeMap::new(),
             left_out: Vec::new(),
+            written: Written::default(),
             record: record.clone(),
         }
     }
@@ -143,12 +148,17 @@ impl Saved {
         self.actors.iter().cloned().zip(replies).collect()
     }
 
+    /// Whether a scenario with this text is the one in which the race was found.
+    pub fn is_of(&self, scenario_text: &str) -> bool {
+        self.scenario_fingerprint == fingerprint_of_text(scenario_text)
+    }
+
     /// The text of the file.
     ///
     /// # Errors
     /// Only if a value cannot be written as JSON, which none of these is.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self).map(|text| text + "\n")
+        serde_json::to_string(self).map(|text| lay_out(&text))
     }
 
     /// Reads the text of a file.
@@ -188,6 +198,20 @@ impl Saved {
     }
 }
 
+/// A step as the file has it.
+fn saved_step(record: &Record, n: usize) -> Option<SavedStep> {
+    let step = record.steps.get(n)?;
+    let by = step.blocked_by.iter();
+    Some(SavedStep {
+        actor: words::name(record, step.actor),
+        label: words::statement(step),
+        gate: step.gate.clone(),
+        kind: step.kind,
+        fingerprint: format!("{:016x}", step.fingerprint),
+        blocked_by: by.map(|actor| words::name(record, *actor)).collect(),
+    })
+}
+
 /// Where a replay first did something else than the saved race.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstDifference {
@@ -197,35 +221,65 @@ pub struct FirstDifference {
     pub saved: Option<SavedStep>,
     /// What was seen; `None` when the replay had fewer steps.
     pub now: Option<SavedStep>,
+    /// An earlier step, the same in both, that the database answered otherwise: then what followed says nothing of the
+    /// code. Without one, the code has changed here.
+    pub answered: Option<Answered>,
+}
+
+/// A step that the database answered otherwise than when the race was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Index of the step.
+    pub at: usize,
+    /// What it is, as the file has it.
+    pub step: SavedStep,
+    /// The answer then, in words.
+    pub saved: String,
+    /// The answer now.
+    pub now: String,
 }
 
 /// The first step whose actor, kind or statements (by fingerprint) differ; `None` when the replay followed the file.
+/// Values, comments and lengths of lists are no part of a fingerprint.
 pub fn compare_steps(saved: &Saved, record: &Record) -> Option<FirstDifference> {
-    let now = |n: usize| {
-        record.steps.get(n).map(|step| SavedStep {
-            actor: words::name(record, step.actor),
-            label: words::statement(step),
-            gate: step.gate.clone(),
-            kind: step.kind,
-            fingerprint: format!("{:016x}", step.fingerprint),
-            blocked_by: step
-                .blocked_by
-                .iter()
-                .map(|a| words::name(record, *a))
-                .collect(),
-        })
+    let key = |step: &Option<SavedStep>| {
+        step.as_ref()
+            .map(|s| (s.actor.clone(), s.kind, s.fingerprint.clone()))
     };
     (0..saved.steps.len().max(record.steps.len())).find_map(|at| {
-        let (then, now) = (saved.steps.get(at).cloned(), now(at));
-        let key = |step: &Option<SavedStep>| {
-            step.as_ref()
-                .map(|s| (s.actor.clone(), s.kind, s.fingerprint.clone()))
-        };
-        (key(&then) != key(&now)).then_some(FirstDifference {
+        let (then, now) = (saved.steps.get(at).cloned(), saved_step(record, at));
+        (key(&then) != key(&now)).then(|| FirstDifference {
             at,
             saved: then,
             now,
+            answered: (0..at).find_map(|n| answered(saved, record, n)),
         })
+    })
+}
+
+fn answered(saved: &Saved, record: &Record, at: usize) -> Option<Answered> {
+    let (then, now) = (saved.record.steps.get(at)?, record.steps.get(at)?);
+    let words = |step: &Step| {
+        let error = step.error.as_ref();
+        let error = error.map(|error| format!("{} {}", error.code, error.message));
+        let answer = error.unwrap_or_else(|| step.tags.join(", "));
+        let named = |actors: &[deadheat_explore::Actor]| {
+            let names: Vec<String> = actors.iter().map(|a| words::name(record, *a)).collect();
+            words::list(&names)
+        };
+        if step.blocked_by.is_empty() {
+            answer
+        } else if answer.is_empty() {
+            format!("waits for {}", named(&step.blocked_by))
+        } else {
+            format!("waits for {}, then {answer}", named(&step.blocked_by))
+        }
+    };
+    (words(then) != words(now)).then(|| Answered {
+        at,
+        step: saved.steps[at].clone(),
+        saved: words(then),
+        now: words(now),
     })
 }
 

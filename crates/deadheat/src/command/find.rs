@@ -84,9 +84,15 @@ fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Resul
             let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
             display.doing("running the serial orders");
             let actors = ground.scenario.actors.len();
-            let searched = Hunt::new(&mut labs, actors, rules, &budget, &mut display)
+            let mut searched = Hunt::new(&mut labs, actors, rules.clone(), &budget, &mut display)
                 .search()
                 .map_err(|trouble| Problem::of(trouble, &ground.scenario.path))?;
+            if !find.no_shrink {
+                display.doing("leaving out what the race happens without");
+                searched
+                    .shrink(&mut labs, &ground.scenario, &rules, &mut display)
+                    .map_err(|trouble| Problem::of(trouble, &ground.scenario.path))?;
+            }
             let (notes, profile) = labs.end();
             (searched, notes, profile, count)
         }
@@ -154,13 +160,16 @@ impl Conclusion<'_> {
         let mut files = Vec::new();
         let from_race = scenario_from_race(&self.scenario.path);
         for race in &self.searched.races {
-            let saved = Saved::new(
+            let mut saved = Saved::new(
                 &from_race,
                 &self.scenario.fingerprint(),
                 &race.record,
                 &race.finding,
                 self.budget.seed,
             );
+            saved.written.clone_from(&race.written);
+            saved.left_out.clone_from(&race.left_out);
+            saved.without_requests.clone_from(&race.without_requests);
             let file = save(&saved, self.scenario)?.display().to_string();
             entries.push(RaceEntry::new(&saved, &file, race.run, race.preemptions));
             files.push((saved, file));
@@ -170,6 +179,12 @@ impl Conclusion<'_> {
         let seconds = searched.time.as_secs_f64();
         let mut notes: Vec<String> = self.notes.all().collect();
         notes.extend(searched.inconclusive.iter().cloned());
+        if searched.shrinking.cut_short {
+            notes.push(format!(
+                "more could perhaps be left out of the race: after {} runs not everything was tried",
+                searched.shrinking.runs
+            ));
+        }
         let stalled: Vec<&str> = self.notes.stalled().collect();
         if !stalled.is_empty() {
             notes.push(format!(
@@ -184,6 +199,7 @@ impl Conclusion<'_> {
             exhausted,
             runs,
             serial_runs: searched.serial_runs,
+            shrink_runs: searched.shrinking.runs,
             traces: searched.progress.traces,
             outcomes: searched.outcomes as u64,
             blocked_runs: searched.progress.blocked_runs,

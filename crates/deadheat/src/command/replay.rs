@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use deadheat_explore::{Actor, Cursor};
+use deadheat_explore::Cursor;
 use deadheat_lab::record::Record;
+use deadheat_report::Ended;
+use deadheat_scenario::Scenario;
 use deadheat_verdict::{FirstDifference, Saved, compare_steps};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ground::Ground;
+use super::narrow::{narrow, schedule};
 use super::rules::rules;
 use super::saving::FOLDER;
 use super::{print, style};
@@ -19,13 +23,26 @@ use crate::search::{Budget, Hunt, Stop};
 use crate::signals::Interrupted;
 
 /// What the replays came to.
+#[derive(Default)]
 struct Replayed {
     /// How often the race happened.
     happened: u32,
     /// The last run in which it did not.
     gone: Option<Record>,
+    /// Where the database first answered otherwise than in the file, in that run.
+    answered: Option<FirstDifference>,
     /// The first step that was another one than in the file.
     changed: Option<FirstDifference>,
+}
+
+impl Replayed {
+    fn code(&self) -> u8 {
+        match (&self.changed, self.happened) {
+            (Some(_), _) => 3,
+            (None, 0) => 0,
+            (None, _) => 1,
+        }
+    }
 }
 
 /// Reads a saved race.
@@ -35,46 +52,41 @@ pub fn load(path: &Path) -> Result<Saved, Problem> {
     Saved::from_json(&text).map_err(|error| Problem::race(path, &error))
 }
 
+/// Reads the scenario of a race, as it is now.
+pub fn scenario_of(race: &Path, saved: &Saved) -> Result<Arc<Scenario>, Problem> {
+    let folder = race.parent().unwrap_or(Path::new("."));
+    let place = beside(folder, &saved.scenario);
+    if place.exists() {
+        return Ground::read(&place);
+    }
+    Err(Problem::other(
+        format!(
+            "the scenario of this race is gone: there is no {}",
+            place.display()
+        ),
+        Some(
+            "the race names it from its own folder: put it back there, or find the race again with `deadheat find`",
+        ),
+    ))
+}
+
 /// Runs the command; returns the exit code.
 pub fn run(replay: &Replay, interrupted: &Interrupted) -> Result<u8, Problem> {
     let saved = load(&replay.race)?;
-    let folder = replay.race.parent().unwrap_or(Path::new("."));
-    let place = beside(folder, &saved.scenario);
-    if !place.exists() {
-        return Err(Problem::other(
-            format!(
-                "the scenario of this race is gone: there is no {}",
-                place.display()
-            ),
-            Some(
-                "the race names it from its own folder: put it back there, or find the race again with `deadheat find`",
-            ),
-        ));
-    }
-    let scenario = Ground::read(&place)?;
-    let schedule = schedule(&saved, &scenario)?;
+    let whole = scenario_of(&replay.race, &saved)?;
+    let scenario = narrow(&whole, &saved)?;
     let display = Display::new(&scenario.title, interrupted);
     display.doing("replaying");
     let ground = Ground::prepare(scenario, &replay.server)?;
-    let replayed = replay_all(&saved, &schedule, &ground, replay.times, display)?;
-    let code = match (&replayed.changed, replayed.happened) {
-        (Some(_), _) => 3,
-        (None, 0) => 0,
-        (None, _) => 1,
-    };
+    let replayed = replay_all(&saved, &ground, replay.times, display)?;
+    let moved = !saved.is_of(&whole.fingerprint());
     if replay.json {
-        let result = json!({
-            "race": replay.race.display().to_string(),
-            "kind": saved.kind,
-            "result": match code { 0 => "gone", 1 => "still-there", _ => "changed" },
-            "runs": replay.times,
-            "happened": replayed.happened,
-        });
+        let result = in_json(replay, &saved, &replayed, moved);
         print(&format!("{result:#}\n"))?;
     } else {
-        print(&in_words(&saved, &replayed, replay.times))?;
+        print(&in_words(&saved, &replayed, replay.times, moved))?;
     }
-    Ok(code)
+    Ok(replayed.code())
 }
 
 /// The path that leads from the folder, written without `folder/..` where that is the same.
@@ -87,32 +99,8 @@ fn beside(folder: &Path, path: &str) -> PathBuf {
     }
 }
 
-/// The saved schedule by the scenario's actors.
-fn schedule(saved: &Saved, scenario: &deadheat_scenario::Scenario) -> Result<Vec<Actor>, Problem> {
-    let index = |name: &String| {
-        scenario
-            .actors
-            .iter()
-            .position(|actor| actor.name == *name)
-            .map(|index| Actor(index as u16))
-            .ok_or_else(|| {
-                Problem::other(
-                    format!(
-                        "the race has an actor `{name}`, {} has none of that name",
-                        scenario.path.display()
-                    ),
-                    Some(
-                        "the scenario has changed since: find the race again with `deadheat find`",
-                    ),
-                )
-            })
-    };
-    saved.schedule.iter().map(index).collect()
-}
-
 fn replay_all(
     saved: &Saved,
-    schedule: &[Actor],
     ground: &Ground,
     times: u32,
     mut display: Display,
@@ -122,20 +110,20 @@ fn replay_all(
     let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
     let budget = Budget::none();
     let actors = ground.scenario.actors.len();
-    let mut replayed = Replayed {
-        happened: 0,
-        gone: None,
-        changed: None,
-    };
+    let mut replayed = Replayed::default();
     let mut hunt = Hunt::new(&mut labs, actors, rules, &budget, &mut display);
     let outcome = hunt.check().and_then(|mut check| {
+        // The serial orders may not write all that the race writes: what was a step then is to be one now.
+        check.take_written(&saved.written);
         for _ in 0..times {
-            let record = check.run(Cursor::replay(schedule.to_vec()))?;
-            if let Some(difference) = compare_steps(saved, &record) {
-                replayed.changed.get_or_insert(difference);
-            } else if check.is_race(&record)? {
+            let record = check.run(Cursor::replay(schedule(saved)))?;
+            let difference = compare_steps(saved, &record);
+            if let Some(changed) = difference.as_ref().filter(|one| one.answered.is_none()) {
+                replayed.changed.get_or_insert(changed.clone());
+            } else if check.finding(&record)?.is_some() {
                 replayed.happened += 1;
             } else {
+                replayed.answered = difference;
                 replayed.gone = Some(record);
             }
         }
@@ -145,20 +133,58 @@ fn replay_all(
     labs.end();
     match outcome {
         Ok(()) => Ok(replayed),
-        Err(Stop::Trouble(found)) => Err(trouble(found)),
-        Err(Stop::Unrepeatable(difference)) => Err(Problem::other(
+        Err(stop) => Err(stopped(stop, ground)),
+    }
+}
+
+/// Why single runs could not be judged.
+pub fn stopped(stop: Stop, ground: &Ground) -> Problem {
+    match stop {
+        Stop::Trouble(found) => Problem::of(found, &ground.scenario.path),
+        Stop::Unrepeatable(difference) => Problem::other(
             format!(
                 "the serial orders do not repeat: {} | {}",
                 difference.one, difference.other
             ),
             Some("`deadheat find` on the scenario says more"),
-        )),
+        ),
     }
 }
 
-fn in_words(saved: &Saved, replayed: &Replayed, times: u32) -> String {
+fn in_json(replay: &Replay, saved: &Saved, replayed: &Replayed, moved: bool) -> Value {
+    let mut result = json!({
+        "race": replay.race.display().to_string(),
+        "kind": saved.kind,
+        "result": match replayed.code() { 0 => "gone", 1 => "still-there", _ => "changed" },
+        "runs": replay.times,
+        "happened": replayed.happened,
+        "scenario_changed": moved,
+    });
     if let Some(changed) = &replayed.changed {
-        return deadheat_report::replayed(saved, changed, style());
+        let (saved, now) = (&changed.saved, &changed.now);
+        result["changed"] = json!({ "step": changed.at + 1, "saved": saved, "now": now });
+    } else if let (0, Some(record)) = (replayed.happened, &replayed.gone) {
+        result["outcome"] = json!(Ended::of(record));
+        if let Some(answered) = replayed
+            .answered
+            .as_ref()
+            .and_then(|one| one.answered.as_ref())
+        {
+            let (saved, now) = (&answered.saved, &answered.now);
+            result["answered"] = json!({ "step": answered.at + 1, "saved": saved, "now": now });
+        }
+    }
+    result
+}
+
+fn in_words(saved: &Saved, replayed: &Replayed, times: u32, moved: bool) -> String {
+    let moved = if moved {
+        "note: the scenario has changed since the race was saved\n"
+    } else {
+        ""
+    };
+    if let Some(changed) = &replayed.changed {
+        return deadheat_report::replayed(saved, changed, style()) + moved;
     }
     let there = replayed.happened > 0;
     let mut text = deadheat_report::still_there(there, saved.kind, style());
@@ -166,8 +192,12 @@ fn in_words(saved: &Saved, replayed: &Replayed, times: u32) -> String {
         let _ = writeln!(text, "{} of {times} times", replayed.happened);
     }
     if let (false, Some(record)) = (there, &replayed.gone) {
+        if let Some(answered) = &replayed.answered {
+            text.push_str(&deadheat_report::replayed(saved, answered, style()));
+        }
         let matters = std::collections::BTreeSet::new();
         text.push_str(&deadheat_report::timeline(record, &matters, style()));
+        text.push_str(&deadheat_report::outcome(record, style()));
     }
-    text
+    text + moved
 }

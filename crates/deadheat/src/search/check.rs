@@ -4,6 +4,7 @@ use deadheat_explore::Cursor;
 use deadheat_lab::Options;
 use deadheat_lab::record::Record;
 use deadheat_sql::Footprint;
+use deadheat_verdict::{Finding, Written};
 
 use super::hunt::Seen;
 use super::{Hunt, Stop};
@@ -33,11 +34,19 @@ impl Check<'_, '_> {
         Ok(self.hunt.labs.run(cursor, Options::default())?.0)
     }
 
-    /// Whether the run is a race.
+    /// What is wrong with the run, if it is a race.
     ///
     /// # Errors
     /// When a serial order is needed and does not repeat, or a lab cannot run.
-    pub fn is_race(&mut self, record: &Record) -> Result<bool, Stop> {
-        Ok(matches!(self.hunt.judge(record)?, Seen::Race(_)))
+    pub fn finding(&mut self, record: &Record) -> Result<Option<Finding>, Stop> {
+        Ok(match self.hunt.judge(record)? {
+            Seen::Race(finding) => Some(*finding),
+            Seen::Fine | Seen::BrokenSerially => None,
+        })
+    }
+
+    /// From now on, just these tables are taken as written.
+    pub fn take_written(&mut self, written: &Written) {
+        self.hunt.labs.take_written(written);
     }
 }

@@ -13,7 +13,7 @@ use deadheat_sql::Footprint;
 use deadheat_verdict::{Finding, Judgement, Oracle, Outcome, Rules};
 
 use super::serial::Serial;
-use super::{Budget, End, Labs, Race, Searched, Stop, Watcher};
+use super::{Budget, End, Labs, Race, Searched, Shrinking, Stop, Watcher};
 
 /// Rounds in which an outcome may ask for further serial orders before it is left undecided.
 const MOST_QUESTIONS: usize = 64;
@@ -101,6 +101,7 @@ impl<'a> Hunt<'a> {
             outcomes: self.outcomes.len(),
             inconclusive: self.inconclusive.into_iter().collect(),
             time: self.started.elapsed(),
+            shrinking: Shrinking::default(),
         })
     }
 
@@ -276,6 +277,7 @@ impl<'a> Hunt<'a> {
                         finding,
                         written: self.labs.written(),
                         left_out: Vec::new(),
+                        without_requests: BTreeMap::new(),
                     };
                     self.races.insert(race.run, race);
                 }

@@ -6,6 +6,7 @@ mod check;
 mod hunt;
 mod labs;
 mod serial;
+mod shrink;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub struct Race {
     pub written: Written,
     /// What was left out of the scenario, in words, as it happens without.
     pub left_out: Vec<String>,
+    /// Requests of their sequences that actors do not make in it, by name, counted from 1.
+    pub without_requests: BTreeMap<String, Vec<usize>>,
 }
 
 /// How a search ended.
@@ -100,6 +103,17 @@ pub struct Searched {
     pub inconclusive: Vec<String>,
     /// Time spent on the runs of the search, serial orders included.
     pub time: Duration,
+    /// What was spent on making the races smaller.
+    pub shrinking: Shrinking,
+}
+
+/// What was spent on making races smaller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shrinking {
+    /// Runs made.
+    pub runs: u64,
+    /// Whether something was left untried.
+    pub cut_short: bool,
 }
 
 impl Searched {
@@ -113,6 +127,7 @@ impl Searched {
             outcomes: 0,
             inconclusive: Vec::new(),
             time: Duration::ZERO,
+            shrinking: Shrinking::default(),
         }
     }
 }
