@@ -300,7 +300,9 @@ impl Place<'_> {
     pub(crate) fn read(&self, table: TableId, rows: &Rows, now: &mut Parts, pending: &mut Pending) {
         self.mode(table, Mode::AccessShare, now, pending);
         let access = now.table(self.family(table), self.name(table));
-        if !self.frozen {
+        if self.frozen {
+            access.recalls.add(rows);
+        } else {
             access.sees.add(rows);
         }
         if self.serializable {

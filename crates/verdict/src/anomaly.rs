@@ -6,6 +6,7 @@
 use deadheat_lab::record::Record;
 use serde::{Deserialize, Serialize};
 
+use crate::changes;
 use crate::errors::Effects;
 use crate::graph::{Dependency, Edge};
 
@@ -50,7 +51,7 @@ pub enum Kind {
     ReadSkew,
     /// Something was checked, and no longer true when it was acted on.
     CheckThenAct,
-    /// Uncommitted data was read.
+    /// Work was read that was not finished: of a transaction, or of an actor between two of its own.
     DirtyRead,
     /// Old data was read and acted on after it had been replaced.
     StaleRead,
@@ -87,8 +88,11 @@ by_serde!(Anomaly, Kind);
 pub(crate) fn name(record: &Record, cycle: &[Edge]) -> (Option<Anomaly>, Kind) {
     let overtaken: Vec<&Edge> = cycle.iter().filter(|e| e.kind == Dependency::Rw).collect();
     match overtaken.as_slice() {
-        [] if cycle.iter().all(|e| e.kind == Dependency::Ww) => (Some(Anomaly::G0), Kind::Other),
-        [] => (Some(Anomaly::G1c), Kind::Other),
+        // Of each, half is overwritten by the other, who has not seen it.
+        [] if cycle.iter().all(|e| e.kind == Dependency::Ww) => {
+            (Some(Anomaly::G0), Kind::LostUpdate)
+        }
+        [] => (Some(Anomaly::G1c), Kind::DirtyRead),
         [read] => single(record, cycle, read),
         _ => {
             let predicate = overtaken.iter().any(|e| e.predicate);
@@ -112,24 +116,58 @@ fn single(record: &Record, cycle: &[Edge], read: &Edge) -> (Option<Anomaly>, Kin
         let same = cycle.len() == 2
             && back.table == read.table
             && (back.row == read.row || read.predicate || read.row.is_none());
-        let relative = is_relative(record, back.to_step);
-        return match (same, relative) {
+        let kept = changes::keeps(record, back.from_step, back.to_step);
+        return match (same, kept) {
             (true, false) => (Some(Anomaly::P4), Kind::LostUpdate),
             (true, true) => (Some(Anomaly::GSingle), Kind::CheckThenAct),
             (false, _) => (Some(Anomaly::GSingle), Kind::StaleRead),
         };
     }
-    let anomaly = if read.predicate {
-        Anomaly::Pmp
-    } else {
-        Anomaly::GSingle
-    };
+    if is_intermediate(cycle, read) {
+        let anomaly = if crate::errors::failed(record, back.from) {
+            Anomaly::G1a
+        } else {
+            Anomaly::G1b
+        };
+        return (Some(anomaly), Kind::DirtyRead);
+    }
     let kind = if crate::errors::wrote(record, read.from) {
         Kind::StaleRead
     } else {
         Kind::ReadSkew
     };
-    (Some(anomaly), kind)
+    (Some(half_seen(cycle, read, back)), kind)
+}
+
+/// One saw some of what another wrote and missed the rest: what that is called depends on how it asked.
+fn half_seen(cycle: &[Edge], missed: &Edge, seen: &Edge) -> Anomaly {
+    let two = cycle.len() == 2;
+    let together = seen.committed == missed.committed;
+    if two && together && seen.to_step < missed.from_step {
+        // It had seen the transaction, and then it was gone.
+        Anomaly::Otv
+    } else if two && seen.table == missed.table && seen.predicate && missed.predicate {
+        Anomaly::Pmp
+    } else {
+        Anomaly::GSingle
+    }
+}
+
+/// Whether one read of one row saw what another had written and not yet what it wrote there afterwards.
+pub(crate) fn is_intermediate(cycle: &[Edge], read: &Edge) -> bool {
+    let [one, other] = cycle else {
+        return false;
+    };
+    let back = if one.kind == Dependency::Rw {
+        other
+    } else {
+        one
+    };
+    back.kind == Dependency::Wr
+        && back.to_step == read.from_step
+        && back.table == read.table
+        && back.row.is_some()
+        && back.row == read.row
 }
 
 fn skew(record: &Record, overtaken: &[&Edge]) -> Kind {
@@ -148,71 +186,5 @@ fn skew(record: &Record, overtaken: &[&Edge]) -> Kind {
         Kind::DuplicateInsert
     } else {
         Kind::CheckThenAct
-    }
-}
-
-/// Whether the step's UPDATE computes a column from that column itself (`set n = n + 1`): then nothing of the other
-/// write is lost.
-pub(crate) fn is_relative(record: &Record, step: usize) -> bool {
-    record
-        .steps
-        .get(step)
-        .is_some_and(|step| step.statements.iter().any(|s| computes_from_itself(&s.sql)))
-}
-
-fn computes_from_itself(sql: &str) -> bool {
-    let sql = sql.to_lowercase().replace(['"', '`'], "");
-    let words: Vec<&str> = sql
-        .split(|c: char| c.is_whitespace() || "+-*/(),".contains(c))
-        .flat_map(|word| word.split_inclusive('='))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let Some(set) = words.iter().position(|word| *word == "set") else {
-        return false;
-    };
-    let end = words[set..]
-        .iter()
-        .position(|word| *word == "where")
-        .map_or(words.len(), |n| set + n);
-    let names = |word: &str| {
-        word.rsplit('.')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('=')
-            .to_owned()
-    };
-    let assignments = &words[set + 1..end];
-    assignments.iter().enumerate().any(|(n, word)| {
-        let target = word.len() > 1 && word.ends_with('=') || assignments.get(n + 1) == Some(&"=");
-        let rest = assignments.get(n + 1..).unwrap_or_default();
-        target
-            && rest
-                .iter()
-                .skip_while(|w| **w == "=")
-                .take_while(|w| !w.ends_with('='))
-                .any(|w| names(w) == names(word))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::computes_from_itself;
-
-    #[test]
-    fn an_update_that_counts_on_is_told_from_one_that_sets() {
-        for sql in [
-            "update seats set taken = taken + 1 where id = 1",
-            "UPDATE \"stock\" SET \"allocated\"=\"stock\".\"allocated\" + $1 WHERE id = 1",
-            "update t set a = 1, n=n-1",
-        ] {
-            assert!(computes_from_itself(sql), "{sql}");
-        }
-        for sql in [
-            "update accounts set balance = $1 where id = 1",
-            "update t set a = b, c = 5 where a = c",
-            "insert into t values (1)",
-        ] {
-            assert!(!computes_from_itself(sql), "{sql}");
-        }
     }
 }

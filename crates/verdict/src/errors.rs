@@ -89,6 +89,18 @@ fn cause(record: &Record, actor: Actor, code: Option<&str>) -> Option<(usize, St
         })
 }
 
+/// Whether the last thing that the actor was told is that it failed.
+pub(crate) fn failed(record: &Record, actor: Actor) -> bool {
+    let replies = record.replies.get(usize::from(actor.0));
+    match replies.and_then(|replies| replies.last()) {
+        Some(Reply::Http { status, .. }) => *status >= 400,
+        Some(Reply::NoAnswer { .. }) => true,
+        Some(Reply::Command { status, .. }) => *status != 0,
+        Some(Reply::Sql { error, .. }) => error.is_some(),
+        None => false,
+    }
+}
+
 /// Whether anything that the actor wrote was committed.
 pub fn wrote(record: &Record, actor: Actor) -> bool {
     transactions(record).iter().any(|tx| {
@@ -98,12 +110,21 @@ pub fn wrote(record: &Record, actor: Actor) -> bool {
     })
 }
 
-/// Actors that count as absent: they wrote nothing and were told an error that asks for a retry or that is allowed.
+/// Actors that count as absent: they wrote nothing and were told an error that asks for a retry or that is allowed. An
+/// allowed status may be one of the service's own, such as a 409 to whoever came too late.
 pub fn cleanly_failed(record: &Record, rules: &Rules) -> BTreeSet<Actor> {
-    reached(record)
-        .iter()
+    let errors = reached(record)
+        .into_iter()
         .filter(|error| error.is_retryable() || error.is_allowed(rules))
-        .map(|error| error.actor)
+        .map(|error| error.actor);
+    let allowed = |reply: &Reply| matches!(reply, Reply::Http { status, .. } if *status >= 400 && rules.allows(&status.to_string()));
+    let turned_down = (0..)
+        .map(Actor)
+        .zip(&record.replies)
+        .filter(|(_, replies)| replies.iter().any(allowed))
+        .map(|(actor, _)| actor);
+    errors
+        .chain(turned_down)
         .filter(|actor| !wrote(record, *actor))
         .collect()
 }

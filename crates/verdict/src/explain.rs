@@ -27,11 +27,16 @@ fn single(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
     let (a, b) = (words::name(record, main.from), words::name(record, main.to));
     let act = acted(record, main, cycle);
     let lost = act.is_some_and(|act| {
-        cycle
-            .iter()
-            .any(|e| e.kind == Dependency::Ww && e.to_step == act && e.table == main.table)
-            && !crate::anomaly::is_relative(record, act)
+        cycle.iter().any(|e| {
+            e.kind == Dependency::Ww
+                && e.to_step == act
+                && e.table == main.table
+                && !crate::changes::keeps(record, e.from_step, act)
+        })
     });
+    if crate::anomaly::is_intermediate(cycle, main) {
+        return intermediate(record, main, cycle);
+    }
     let write = step(record, main.to_step);
     let committed = main.committed + 1;
     if lost && act == Some(main.from_step) {
@@ -74,6 +79,29 @@ fn single(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
             read_at(record, back.to_step, back.from_step),
             words::name(record, back.from)
         ));
+    }
+    out
+}
+
+/// One read what another had begun and not finished.
+fn intermediate(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
+    let (a, b) = (words::name(record, main.from), words::name(record, main.to));
+    let begun = cycle.iter().find(|e| e.kind == Dependency::Wr);
+    let begun = begun.map_or_else(
+        || "a write of its own".to_owned(),
+        |e| step(record, e.from_step),
+    );
+    let mut out = vec![
+        format!("{b} ran {begun} and committed it, but was not done with that row."),
+        format!("{a} {}: a state in between.", read(record, main)),
+        format!("Then {b} went on with {}.", step(record, main.to_step)),
+    ];
+    if crate::errors::failed(record, main.to) {
+        out.push(format!(
+            "In the end {b} failed: what {a} had read was taken back."
+        ));
+    } else {
+        out.push(format!("One after the other, {a} would have read the row as it was before {b}, or as {b} left it."));
     }
     out
 }

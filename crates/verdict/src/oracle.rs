@@ -266,9 +266,12 @@ impl Oracle {
         out
     }
 
-    /// The sets of actors that may be taken as absent, the most likely first.
+    /// The sets of actors that may be taken as absent, the most likely first. Who got an error that is reported anyway, and
+    /// wrote nothing, need not have been there for what the others did.
     fn absences(&self, record: &Record) -> Vec<BTreeSet<Actor>> {
-        let failed = errors::cleanly_failed(record, &self.rules);
+        let mut failed = errors::cleanly_failed(record, &self.rules);
+        let told = self.new_errors(record).into_iter().map(|error| error.actor);
+        failed.extend(told.filter(|actor| !errors::wrote(record, *actor)));
         if failed.is_empty() {
             return vec![failed];
         }

@@ -110,7 +110,7 @@ fn begins(sql: &str) -> Option<String> {
     }
 }
 
-fn with_params(sql: &str, params: &[Option<String>]) -> String {
+pub(crate) fn with_params(sql: &str, params: &[Option<String>]) -> String {
     const LONGEST: usize = 24;
     let mut out = String::with_capacity(sql.len());
     let mut rest = sql;

@@ -1,8 +1,10 @@
 //! Names of cycles, on runs made for them.
 
+use deadheat_explore::Actor;
+
 use super::story::Story;
 use crate::anomaly::name;
-use crate::graph::{Dependency, cycle, edges, transactions};
+use crate::graph::{Dependency, Edge, cycle, edges, transactions};
 use crate::{Anomaly, Kind};
 
 fn named(story: Story) -> (Option<Anomaly>, Kind) {
@@ -47,6 +49,70 @@ fn the_same_scan_sees_a_row_appear() {
     let story = scan(Story::of(&["a", "b"]), "0").sql(1, "insert into t values (3)");
     let story = scan(story.writes("t", None, "INSERT 0 1").gap(1), "1").commit(0);
     assert_eq!(named(story), (Some(Anomaly::Pmp), Kind::ReadSkew));
+}
+
+#[test]
+fn a_row_is_read_between_two_writes_of_one_actor() {
+    let wrote = |story: Story, sql: &str| {
+        story
+            .sql(1, sql)
+            .writes("t", Some("id=1"), "UPDATE 1")
+            .gap(1)
+    };
+    let story = || {
+        let story = wrote(Story::of(&["a", "b"]), "update t set n = 101 where id = 1");
+        let story = story
+            .sql(0, "select n from t where id = 1")
+            .reads("t", Some("id=1"))
+            .gives("n", "101");
+        wrote(story, "update t set n = 11 where id = 1")
+    };
+    assert_eq!(named(story()), (Some(Anomaly::G1b), Kind::DirtyRead));
+    let failed = story().told(1, "POST /pay", 402, "{}");
+    assert_eq!(named(failed), (Some(Anomaly::G1a), Kind::DirtyRead));
+}
+
+#[test]
+fn what_was_seen_vanishes() {
+    let story = Story::of(&["a", "b"])
+        .sql(0, "select n from t where id = 1")
+        .reads("t", Some("id=1"))
+        .gives("n", "2")
+        .sql(0, "select n from t where id = 2")
+        .reads("t", Some("id=2"))
+        .gives("n", "1");
+    let record = story.done();
+    let edge =
+        |kind, (from, from_step): (u16, usize), (to, to_step): (u16, usize), row: &str| Edge {
+            from: Actor(from),
+            to: Actor(to),
+            kind,
+            from_step,
+            to_step,
+            committed: 2,
+            table: "t".to_owned(),
+            row: Some(row.to_owned()),
+            predicate: false,
+        };
+    // No database with snapshots lets it happen.
+    let cycle = [
+        edge(Dependency::Wr, (1, 2), (0, 0), "id=1"),
+        edge(Dependency::Rw, (0, 1), (1, 2), "id=2"),
+    ];
+    assert_eq!(name(&record, &cycle), (Some(Anomaly::Otv), Kind::ReadSkew));
+}
+
+#[test]
+fn half_of_each_ones_writes_survives() {
+    let wrote = |story: Story, actor, row| {
+        story
+            .sql(actor, &format!("update t set n = {actor} where {row}"))
+            .writes("t", Some(row), "UPDATE 1")
+            .gap(actor)
+    };
+    let story = wrote(wrote(Story::of(&["a", "b"]), 0, "id=1"), 1, "id=1");
+    let story = wrote(wrote(story, 1, "id=2"), 0, "id=2");
+    assert_eq!(named(story), (Some(Anomaly::G0), Kind::LostUpdate));
 }
 
 #[test]

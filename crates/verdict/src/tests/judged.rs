@@ -237,10 +237,45 @@ fn a_unique_violation_that_no_serial_order_has_is_found() {
             .answered(1, "insert into t values (1)", "INSERT 0 0", code)
             .done()
     };
-    let oracle = oracle(Rules::default(), |_| run(None));
-    let finding = race(oracle.judge(&run(Some("23505"))));
+    let mut oracle = oracle(Rules::default(), |_| run(None));
+    let refused = run(Some("23505"));
+    // Amy wrote nothing: without her, is the rest as it should be?
+    let Judgement::NeedsSerial(orders) = oracle.judge(&refused) else {
+        panic!("what ben does alone is not known");
+    };
+    assert_eq!(orders, [[Actor(0)]]);
+    let alone = Story::of(&["ben", "amy"]).table("t", &["id"], &[&["1"]]);
+    let alone = alone.answered(0, "insert into t values (1)", "INSERT 0 1", None);
+    oracle.add_serial(vec![Actor(0)], alone.done());
+    let finding = race(oracle.judge(&refused));
     assert_eq!(finding.kind, Kind::UnhandledError);
-    assert_eq!(finding.checks, ["serial", "errors"]);
+    assert_eq!(finding.checks, ["errors"]);
+}
+
+#[test]
+fn who_came_too_late_may_be_told_so_where_that_is_allowed() {
+    let save =
+        |story: Story, actor, status, body: &str| story.told(actor, "POST /save", status, body);
+    let version = |story: Story, n: &str| story.table("page", &["version"], &[&[n]]);
+    let serially = |_| {
+        let story = save(Story::of(&["ben", "amy"]), 0, 200, r#"{"v": 1}"#);
+        version(save(story, 1, 200, r#"{"v": 1}"#), "3").done()
+    };
+    let met = save(Story::of(&["ben", "amy"]), 0, 200, r#"{"v": 1}"#);
+    let met = version(save(met, 1, 409, "{}"), "2").done();
+    assert_eq!(
+        race(oracle(Rules::default(), serially).judge(&met)).checks,
+        ["serial"]
+    );
+
+    let rules = Rules {
+        allow: ["409".to_owned()].into(),
+        ..Rules::default()
+    };
+    let mut oracle = oracle(rules, serially);
+    let alone = save(Story::of(&["ben", "amy"]), 0, 200, r#"{"v": 1}"#);
+    oracle.add_serial(vec![Actor(0)], version(alone, "2").done());
+    assert!(matches!(oracle.judge(&met), Judgement::Clean));
 }
 
 #[test]
