@@ -2,6 +2,8 @@
 //!
 //! This crate is the command line and what it is made of: `search` drives labs, explorer and oracle; `command` is one
 //! module a command; `args` its words.
+//!
+//! It is also the library for Rust tests: [`macro@test`], [`Lab`] and [`point!`] are all that a test needs.
 
 pub mod args;
 pub mod command;
@@ -12,4 +14,8 @@ pub mod search;
 pub mod signals;
 mod trouble;
 
+pub use deadheat_macros::test;
+pub use deadheat_point::point;
+pub use deadheat_task as task;
+pub use deadheat_task::Lab;
 pub use problem::lay_out as lay_out_problems;

@@ -1,0 +1,322 @@
+//! One run: one actor moves at a time.
+//!
+//! ```text
+//!   cursor            driver                 actor             tasks of the runtime
+//!     │   choose        │                      │                      │
+//!     │◄────────────────│                      │                      │
+//!     │   actor         │  poll                │                      │
+//!     │────────────────►│─────────────────────►│  to its next await   │
+//!     │                 │◄─────────────────────│  that must wait      │
+//!     │                 │  quiet?                                     │
+//!     │                 │────────────────────────────────────────────►│ until nobody can run
+//!     │   event         │◄────────────────────────────────────────────│
+//!     │◄────────────────│
+//! ```
+//!
+//! Who was woken can be chosen. When nobody can, time passes, up to the first timer that lets somebody go on; that
+//! belongs to the step before.
+
+use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use deadheat_explore::{Actor, After, End, Event};
+
+use crate::panics;
+use crate::quiet::{Limit, quiet};
+use crate::record::{Outcome, Played, Step, Wrong};
+use crate::seat::{Kind, Place, Seat};
+use crate::stage::Stage;
+use crate::touch::Touch;
+
+/// Longer than any timer that somebody waits for: when this one is the first, none is left. (The timers of the runtime
+/// reach two years.)
+pub(crate) const NEVER: Duration = Duration::from_secs(700 * 24 * 3600);
+/// Timers of tasks that go off in a row without letting any actor go on, after which none is expected to.
+const IDLE_TIMERS: u64 = 10_000;
+/// Steps of a run at most.
+const STEPS: usize = 10_000;
+
+/// Why a run stopped.
+enum Stop {
+    End(End),
+    Wrong(Wrong),
+}
+
+/// What is asked of a run by closures that borrow from the test.
+#[derive(Clone, Copy, Default)]
+pub struct Checks<'a> {
+    /// What must always be true, by `file:line`.
+    pub always: &'a [(&'static str, &'a dyn Fn() -> bool)],
+    /// State, as `Debug` shows it.
+    pub state: &'a [&'a dyn Fn() -> String],
+}
+
+impl Checks<'_> {
+    /// The first of the things that must always be true and is not.
+    fn broken(&self, stage: &Stage) -> Option<String> {
+        let here = self.always.iter().find(|(_, holds)| !holds());
+        here.map(|(at, _)| (*at).to_owned()).or_else(|| {
+            let always = stage.always.borrow();
+            let there = always.iter().find(|one| !(one.holds)());
+            there.map(|one| one.at.clone())
+        })
+    }
+
+    fn state(&self, stage: &Stage) -> Vec<String> {
+        let there = stage.state.borrow();
+        let here = self.state.iter().map(|show| show());
+        here.chain(there.iter().map(|show| show())).collect()
+    }
+}
+
+/// Makes the run; leaves what it came to on the stage.
+pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
+    let Some(mut cursor) = stage.cursor.borrow_mut().take() else {
+        return;
+    };
+    let mut run = Driver {
+        stage,
+        checks,
+        steps: Vec::new(),
+        made: 0,
+        finished: Vec::new(),
+        able: Vec::new(),
+        before: Vec::new(),
+    };
+    quiet().await;
+    let stop = loop {
+        if let Some(wrong) = run.wrong() {
+            break Stop::Wrong(wrong);
+        }
+        if run.made == 0 {
+            // Later ones are looked for within the step that lets them go on.
+            run.look().await;
+        }
+        if run.able.is_empty() {
+            break run.nobody_can_move();
+        }
+        if run.made == STEPS {
+            break Stop::Wrong(Wrong::Endless { steps: STEPS });
+        }
+        let Some(actor) = cursor.choose(&run.able) else {
+            break Stop::End(End::Cut);
+        };
+        cursor.stepped(run.step(actor).await);
+    };
+    let (end, wrong) = match stop {
+        Stop::End(end) => (end, None),
+        Stop::Wrong(wrong @ Wrong::Stuck(_)) => (End::Stuck, Some(wrong)),
+        Stop::Wrong(wrong) => (End::Cut, Some(wrong)),
+    };
+    let outcome = run.outcome(end);
+    let seats = stage.seats.borrow();
+    let of_kind =
+        |(index, seat): (usize, &Seat)| (seat.kind == Kind::Actor).then_some(Actor(index as u16));
+    *stage.played.borrow_mut() = Some(Played {
+        explored: cursor.finish(end),
+        names: seats.iter().map(|seat| seat.name.clone()).collect(),
+        actors: seats.iter().enumerate().filter_map(of_kind).collect(),
+        steps: run.steps,
+        finished: run.finished,
+        outcome,
+        wrong,
+    });
+}
+
+/// A run under way.
+struct Driver<'s> {
+    stage: &'s Stage,
+    checks: &'s Checks<'s>,
+    steps: Vec<Step>,
+    /// How many steps were made.
+    made: usize,
+    finished: Vec<Actor>,
+    /// Who can move.
+    able: Vec<Actor>,
+    /// Who could move before the last step.
+    before: Vec<Actor>,
+}
+
+impl Driver<'_> {
+    /// Moves `actor` to its next stop, and whoever is no actor until he waits.
+    async fn step(&mut self, actor: Actor) -> Event<Touch> {
+        self.made += 1;
+        let from = self.poll(actor);
+        quiet().await;
+        mem::swap(&mut self.able, &mut self.before);
+        let time_passed = self.look().await;
+        let woken = |other: &Actor| *other != actor && !self.before.contains(other);
+        let woke: Vec<Actor> = self.able.iter().copied().filter(woken).collect();
+        let seats = self.stage.seats.borrow();
+        let seat = &seats[usize::from(actor.0)];
+        let after = if seat.has_finished() {
+            After::Finished
+        } else if self.able.contains(&actor) {
+            After::Ready
+        } else {
+            After::Waiting
+        };
+        let mut key = DefaultHasher::new();
+        (after as u8, &woke, seat.last_point, seats.len()).hash(&mut key);
+        if self.stage.how.noted {
+            self.steps.push(Step {
+                actor,
+                from,
+                to: seat.place.clone(),
+                returned: seat.returned.clone(),
+                woke: woke.clone(),
+                able: after == After::Ready && !time_passed,
+                time_passed,
+            });
+        }
+        Event {
+            actor,
+            footprint: Touch,
+            key: key.finish(),
+            wakes: woke,
+            waits_for: Vec::new(),
+            after,
+        }
+    }
+
+    /// Polls the actor once; returns where it was.
+    fn poll(&mut self, actor: Actor) -> Place {
+        let index = usize::from(actor.0);
+        let (mut work, waker, from) = {
+            let seat = &mut self.stage.seats.borrow_mut()[index];
+            let from = mem::replace(&mut seat.place, Place::Await);
+            seat.last_step = Some(self.made);
+            seat.bell.still();
+            let Some(work) = seat.work.take() else {
+                return from;
+            };
+            (work, seat.waker.clone(), from)
+        };
+        self.stage.current.set(Some(index));
+        let mut context = Context::from_waker(&waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut context)));
+        let returned = match polled {
+            Ok(Poll::Pending) => {
+                self.stage.seats.borrow_mut()[index].work = Some(work);
+                None
+            }
+            Ok(Poll::Ready(returned)) => {
+                // What the actor still held may wake others when it goes.
+                drop(work);
+                Some(returned)
+            }
+            Err(_) => {
+                let seats = self.stage.seats.borrow();
+                let wrong = Wrong::Panicked {
+                    who: Some(seats[index].name.clone()),
+                    message: panics::first().unwrap_or_default(),
+                };
+                self.stage.wrong.borrow_mut().get_or_insert(wrong);
+                None
+            }
+        };
+        self.stage.current.set(None);
+        if returned.is_some() {
+            let seat = &mut self.stage.seats.borrow_mut()[index];
+            seat.returned = returned;
+            seat.place = Place::End;
+            self.finished.push(actor);
+        }
+        from
+    }
+
+    /// Finds out who can move; time passes when nobody can and somebody should. Whether it did.
+    async fn look(&mut self) -> bool {
+        self.stage.able(&mut self.able);
+        if !self.able.is_empty() || self.stage.is_over() {
+            return false;
+        }
+        self.let_time_pass().await;
+        self.stage.able(&mut self.able);
+        true
+    }
+
+    /// Lets the clock run until somebody can move, or no timer is left.
+    async fn let_time_pass(&self) {
+        let limit = Limit::new(IDLE_TIMERS);
+        let mut never = pin!(tokio::time::sleep(NEVER));
+        poll_fn(|context| {
+            self.stage.house.listen(context.waker());
+            let able = |seat: &Seat| seat.can_move();
+            if self.stage.seats.borrow().iter().any(able)
+                || limit.is_reached(context.waker())
+                || never.as_mut().poll(context).is_ready()
+            {
+                self.stage.house.ignore();
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+        quiet().await;
+    }
+
+    /// What is wrong as things stand.
+    fn wrong(&self) -> Option<Wrong> {
+        if let Some(wrong) = self.stage.wrong.borrow_mut().take() {
+            return Some(wrong);
+        }
+        if let Some(message) = panics::first() {
+            return Some(Wrong::Panicked { who: None, message });
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.checks.broken(self.stage))) {
+            Ok(broken) => broken.map(|check| Wrong::Broken {
+                check,
+                steps: self.made,
+            }),
+            Err(_) => Some(Wrong::Panicked {
+                who: Some("what is to hold always".to_owned()),
+                message: panics::first().unwrap_or_default(),
+            }),
+        }
+    }
+
+    fn nobody_can_move(&self) -> Stop {
+        if self.stage.is_over() {
+            return Stop::End(End::Finished);
+        }
+        let seats = self.stage.seats.borrow();
+        let waiting = seats.iter().filter(|seat| !seat.has_finished());
+        let line = |seat: &Seat| {
+            let since = seat
+                .last_step
+                .map_or_else(|| "the start".to_owned(), |step| format!("step {step}"));
+            let point = seat
+                .last_point
+                .map_or_else(String::new, |point| format!(", last seen at point {point}"));
+            let kind = match seat.kind {
+                Kind::Actor => "",
+                Kind::Task => " (a task)",
+            };
+            format!("{}{kind} waits since {since}{point}", seat.name)
+        };
+        Stop::Wrong(Wrong::Stuck(waiting.map(line).collect()))
+    }
+
+    /// Values and state; a run that was cut has none.
+    fn outcome(&self, end: End) -> Outcome {
+        if end != End::Finished {
+            return Outcome::default();
+        }
+        let seats = self.stage.seats.borrow();
+        let actors = seats.iter().enumerate();
+        let returned = actors
+            .filter(|(_, seat)| seat.kind == Kind::Actor)
+            .filter_map(|(index, seat)| Some((Actor(index as u16), seat.returned.clone()?)))
+            .collect();
+        Outcome {
+            returned,
+            state: self.checks.state(self.stage),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Why a test failed, in words: what is wrong, a timeline, and how to see it again.
+
+use std::fmt::{self, Write};
+
+use deadheat_explore::Actor;
+
+use crate::record::{Outcome, Played, Step, Wrong};
+use crate::runner::Early;
+use crate::schedule;
+use crate::seat::{Place, Where};
+
+/// Why a test failed; its `Display` is what `cargo test` shows.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    text: String,
+    schedule: Option<String>,
+}
+
+impl Failure {
+    /// The schedule that fails, as `DEADHEAT_REPLAY` takes it; none if no schedule is to blame.
+    pub fn schedule(&self) -> Option<&str> {
+        self.schedule.as_deref()
+    }
+
+    /// For what has no schedule.
+    pub(crate) fn plain(text: String) -> Box<Self> {
+        Box::new(Self {
+            text,
+            schedule: None,
+        })
+    }
+
+    pub(crate) fn early(early: &Early) -> Box<Self> {
+        Self::plain(match early {
+            Early::Panicked(message) => {
+                format!("the test panicked before its actors moved: {message}")
+            }
+            Early::Waits => "the test waits for something before its actors move, and it does not come: actors move at \
+                             the end of the test, or at `lab.run().await`"
+                .to_owned(),
+            Early::Returned => {
+                "the test returned before its end, where its actors would have run".to_owned()
+            }
+            Early::Runtime(error) => format!("there is no runtime to run in: {error}"),
+        })
+    }
+
+    /// Two runs of one schedule differ.
+    pub(crate) fn unrepeatable(how: &str) -> Box<Self> {
+        Self::plain(format!(
+            "the same schedule gave different runs: {how}\nSomething else decides too: a clock, a random number, the \
+             order of a HashMap, `tokio::select!` without `biased;`, a thread that the lab does not know of."
+        ))
+    }
+
+    pub(crate) fn found(test: &str, fault: &Fault, played: &Played, how: &str) -> Box<Self> {
+        let schedule = schedule::write(test, &played.explored.schedule());
+        let mut text = format!("{fault}\n\n");
+        timeline(&mut text, played);
+        let name = test.rsplit("::").next().unwrap_or(test);
+        let variable = schedule::VARIABLE;
+        // Writing into a string does not fail.
+        let _ = write!(
+            text,
+            "\n{how}\nagain:  {variable}='{schedule}' cargo test {name}\n"
+        );
+        Box::new(Self {
+            text,
+            schedule: Some(schedule),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What is wrong with a run, once it was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is wrong in itself.
+    Wrong(Wrong),
+    /// No serial order gives its outcome; how it differs from the nearest, line by line.
+    NotSerial {
+        orders: usize,
+        nearest: String,
+        differences: Vec<String>,
+    },
+}
+
+impl Fault {
+    /// Compares an outcome with that of the nearest serial order.
+    pub fn not_serial(
+        played: &Played,
+        orders: usize,
+        nearest: Option<(&Outcome, &[Actor])>,
+    ) -> Self {
+        let name = |actor: &Actor| played.names[usize::from(actor.0)].as_str();
+        let mut differences = Vec::new();
+        let Some((other, order)) = nearest else {
+            return Self::NotSerial {
+                orders,
+                nearest: "none comes to its end".to_owned(),
+                differences,
+            };
+        };
+        for (actor, value) in &played.outcome.returned {
+            let there = other.returned.get(actor).map_or("nothing", String::as_str);
+            if there != value {
+                let name = name(actor);
+                differences.push(format!("{name} returned {value}, not {there}"));
+            }
+        }
+        for (here, there) in played.outcome.state.iter().zip(&other.state) {
+            if here != there {
+                differences.push(format!("the state is {here}, not {there}"));
+            }
+        }
+        let order: Vec<&str> = order.iter().map(name).collect();
+        Self::NotSerial {
+            orders,
+            nearest: order.join(", "),
+            differences,
+        }
+    }
+
+    /// Whether both are the same thing going wrong.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Wrong(one), Self::Wrong(other)) => one.is_like(other),
+            (Self::NotSerial { .. }, Self::NotSerial { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (orders, nearest, differences) = match self {
+            Self::Wrong(wrong) => return write!(f, "{wrong}"),
+            Self::NotSerial {
+                orders,
+                nearest,
+                differences,
+            } => (orders, nearest, differences),
+        };
+        let plural = if *orders == 1 { "" } else { "s" };
+        write!(
+            f,
+            "a race: no order of the actors, one after the other, gives this ({orders} order{plural} tried)\n\
+             nearest order: {nearest}"
+        )?;
+        for difference in differences {
+            write!(f, "\n  {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One line a step.
+fn timeline(text: &mut String, played: &Played) {
+    let name = |actor: &Actor| played.names[usize::from(actor.0)].as_str();
+    let rows: Vec<[String; 3]> = played
+        .steps
+        .iter()
+        .map(|step| [name(&step.actor).to_owned(), from(step), to(step, name)])
+        .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let (names, froms) = (width(0), width(1));
+    let digits = rows.len().to_string().len();
+    for (number, [name, from, to]) in rows.iter().enumerate() {
+        let number = number + 1;
+        let line = format!("  {number:>digits$}  {name:names$}  {from:froms$}  {to}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+fn from(step: &Step) -> String {
+    match &step.from {
+        Place::Start => "starts".to_owned(),
+        Place::Point(at) => format!("from {}", at.name),
+        Place::Await | Place::End => "goes on".to_owned(),
+    }
+}
+
+fn to<'a>(step: &Step, name: impl Fn(&Actor) -> &'a str) -> String {
+    let to = match &step.to {
+        Place::Point(Where { name, values }) if values == "{}" => format!("→ point {name}"),
+        Place::Point(Where { name, values }) => format!("→ point {name} {values}"),
+        Place::End if step.returned.as_deref().is_none_or(str::is_empty) => "→ end".to_owned(),
+        Place::End => format!("→ returns {}", step.returned.as_deref().unwrap_or_default()),
+        Place::Start | Place::Await if step.able => "→ pauses".to_owned(),
+        Place::Start | Place::Await => "→ waits".to_owned(),
+    };
+    let mut line = to;
+    if step.time_passed {
+        line.push_str(" · time passes");
+    }
+    if !step.woke.is_empty() {
+        let woke: Vec<&str> = step.woke.iter().map(name).collect();
+        line.push_str(&format!(" · wakes {}", woke.join(", ")));
+    }
+    line
+}

@@ -1,0 +1,85 @@
+//! What a test has in its hands: it brings actors, says what must hold, and lets them run.
+
+use std::fmt::Debug;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::drive::{Checks, drive};
+use crate::seat::Kind;
+use crate::stage::{Always, Stage};
+
+/// The lab of one run. The test's body is run anew for every schedule, each time with a lab of its own.
+#[derive(Clone)]
+pub struct Lab {
+    pub(crate) stage: Rc<Stage>,
+}
+
+impl Lab {
+    /// Brings an actor: from the test's end on it takes turns with the others. Its steps end at awaits that have to wait,
+    /// and at points. What it returns is compared with what serial orders return, by its `Debug`.
+    pub fn actor<F>(&self, name: impl Into<String>, work: F)
+    where
+        F: Future + 'static,
+        F::Output: Debug,
+    {
+        let work = async move { format!("{:?}", work.await) };
+        self.stage.seat(name.into(), Kind::Actor, Box::pin(work));
+    }
+
+    /// As `tokio::spawn`, but the task takes turns with the actors instead of running whenever it can. A run is over
+    /// when the actors are at their ends and no such task can go on.
+    pub fn spawn<F>(&self, name: impl Into<String>, work: F) -> Spawned<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let (send, receive) = oneshot::channel();
+        let work = async move {
+            // Nobody may be interested.
+            let _ = send.send(work.await);
+            String::new()
+        };
+        self.stage.seat(name.into(), Kind::Task, Box::pin(work));
+        Spawned(receive)
+    }
+
+    /// Something that must be true before the first step and after every other.
+    ///
+    /// In a `#[deadheat::test]`, where it is a statement of the test itself, the closure may borrow what the test holds.
+    #[track_caller]
+    pub fn always(&self, holds: impl Fn() -> bool + 'static) {
+        let at = Location::caller();
+        let at = format!("{}:{}", at.file(), at.line());
+        let holds = Box::new(holds);
+        self.stage.always.borrow_mut().push(Always { at, holds });
+    }
+
+    /// State that the actors leave behind: at the end it must be what some serial order leaves, by its `Debug`.
+    ///
+    /// In a `#[deadheat::test]`, where it is a statement of the test itself, the closure may borrow what the test holds.
+    pub fn state<T: Debug>(&self, state: impl Fn() -> T + 'static) {
+        let show = Box::new(move || format!("{:?}", state()));
+        self.stage.state.borrow_mut().push(show);
+    }
+
+    /// Lets the actors run to their ends, in the order that this run is to show. Happens by itself at the end of the
+    /// test; a test that has something to say afterwards awaits it. Runs once.
+    pub async fn run(&self) {
+        drive(&self.stage, &Checks::default()).await;
+    }
+}
+
+/// A task that was spawned as an actor: its output, or an error if it panicked.
+#[derive(Debug)]
+pub struct Spawned<T>(oneshot::Receiver<T>);
+
+impl<T> Future for Spawned<T> {
+    type Output = Result<T, oneshot::error::RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}

@@ -1,0 +1,106 @@
+//! What a run left: its steps, its outcome, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use deadheat_explore::{Actor, Run};
+
+use crate::seat::Place;
+use crate::touch::Touch;
+
+/// One run.
+pub(crate) struct Played {
+    pub explored: Run<Touch>,
+    /// Names of all that could be chosen, by [`Actor`].
+    pub names: Vec<String>,
+    /// Those of them that are actors and no tasks.
+    pub actors: Vec<Actor>,
+    /// Noted only when asked for.
+    pub steps: Vec<Step>,
+    /// The actors in the order in which they came to their ends.
+    pub finished: Vec<Actor>,
+    pub outcome: Outcome,
+    pub wrong: Option<Wrong>,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub actor: Actor,
+    pub from: Place,
+    pub to: Place,
+    pub returned: Option<String>,
+    /// Who could go on because of it.
+    pub woke: Vec<Actor>,
+    /// Whether it could go on at once.
+    pub able: bool,
+    /// Whether time had to pass behind it.
+    pub time_passed: bool,
+}
+
+/// What the oracle compares: the values that actors returned, and the state, as `Debug` shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Outcome {
+    pub returned: BTreeMap<Actor, String>,
+    pub state: Vec<String>,
+}
+
+/// What is wrong with a run, whatever other runs do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// What must always be true was not, after so many steps.
+    Broken { check: String, steps: usize },
+    /// Somebody panicked; who, where it is known.
+    Panicked {
+        who: Option<String>,
+        message: String,
+    },
+    /// Nobody can move; one line for each that has not finished.
+    Stuck(Vec<String>),
+    /// A run that does not come to its end.
+    Endless { steps: usize },
+    /// An actor came to a point that blocks, in async code.
+    Blocks { who: String, point: &'static str },
+}
+
+impl Wrong {
+    /// Whether both are the same thing going wrong, in whatever schedule.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Broken { check, .. }, Self::Broken { check: other, .. }) => check == other,
+            (Self::Panicked { message, .. }, Self::Panicked { message: other, .. }) => {
+                message == other
+            }
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken { check, steps } => {
+                write!(f, "`always` at {check} does not hold after step {steps}")
+            }
+            Self::Panicked { who, message } => {
+                let who = who.as_deref().unwrap_or("a task or the test itself");
+                write!(f, "{who} panicked: {message}")
+            }
+            Self::Stuck(waiting) => {
+                write!(f, "stuck: nobody can move")?;
+                for line in waiting {
+                    write!(f, "\n  {line}")?;
+                }
+                Ok(())
+            }
+            Self::Endless { steps } => write!(
+                f,
+                "after {steps} steps the run has not come to its end: somebody goes on for ever"
+            ),
+            Self::Blocks { who, point } => write!(
+                f,
+                "{who} came to `point!(\"{point}\")`, which blocks, in async code: await it"
+            ),
+        }
+    }
+}

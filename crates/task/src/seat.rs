@@ -1,0 +1,91 @@
+//! One actor in one run: its future, where it is, what it returned.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Waker;
+
+use deadheat_point::Call;
+
+use crate::bell::{Bell, House};
+
+/// An actor's work; its output is the value it returned, as `Debug` shows it.
+pub(crate) type Work = Pin<Box<dyn Future<Output = String>>>;
+
+/// Who an actor is to the oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of those that run at the same time: it finishes, and what it returns counts.
+    Actor,
+    /// Work in the background, chosen like an actor; it need not finish, and returns to whoever spawned it.
+    Task,
+}
+
+/// Where an actor is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has not moved.
+    Start,
+    /// At a point.
+    Point(Where),
+    /// In an await.
+    Await,
+    /// At its end.
+    End,
+}
+
+/// A point that somebody came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Where {
+    pub name: &'static str,
+    pub values: String,
+}
+
+impl From<&Call> for Where {
+    fn from(call: &Call) -> Self {
+        Self {
+            name: call.name,
+            values: call.values.clone(),
+        }
+    }
+}
+
+/// One actor.
+pub(crate) struct Seat {
+    pub name: String,
+    pub kind: Kind,
+    /// Taken while it is polled, and gone at its end.
+    pub work: Option<Work>,
+    pub bell: Arc<Bell>,
+    pub waker: Waker,
+    pub place: Place,
+    /// The last point it passed.
+    pub last_point: Option<&'static str>,
+    /// Number of the last step it made, counted from 1.
+    pub last_step: Option<usize>,
+    pub returned: Option<String>,
+}
+
+impl Seat {
+    pub fn new(name: String, kind: Kind, work: Work, house: &Arc<House>) -> Self {
+        let bell = Bell::new(house);
+        Self {
+            name,
+            kind,
+            work: Some(work),
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
+            place: Place::Start,
+            last_point: None,
+            last_step: None,
+            returned: None,
+        }
+    }
+
+    pub fn has_finished(&self) -> bool {
+        self.place == Place::End
+    }
+
+    pub fn can_move(&self) -> bool {
+        !self.has_finished() && self.bell.has_rung()
+    }
+}

@@ -1,0 +1,145 @@
+//! What the actors give one after the other: the measure of all other runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadheat_explore::{Actor, Cursor, End};
+
+use crate::record::{Outcome, Played};
+use crate::touch::Touch;
+
+/// Orders tried at most: all of them up to six actors. A test with more may be left undecided, and says so.
+const ORDERS: usize = 720;
+/// Tasks that may be spawned in a run; in a serial order they go on before any actor does.
+const TASKS: u16 = 256;
+
+/// Serial outcomes known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Serial {
+    /// An order for each outcome.
+    known: BTreeMap<Outcome, Vec<Actor>>,
+    tried: BTreeSet<Vec<Actor>>,
+}
+
+/// What there is to say about an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Some order gives it.
+    Serial,
+    /// No order does.
+    Race,
+    /// There are more orders than can be tried.
+    Undecided,
+}
+
+impl Serial {
+    /// Judges a run; `make` makes the runs that takes.
+    pub fn judge<E>(
+        &mut self,
+        played: &Played,
+        mut make: impl FnMut(Cursor<Touch>) -> Result<Played, E>,
+    ) -> Result<Verdict, E> {
+        // The order in which they came to their ends is the one that explains most runs.
+        let mut orders = Orders::new(played.finished.clone(), &played.actors);
+        while !self.known.contains_key(&played.outcome) {
+            let Some(order) = orders.next() else {
+                return Ok(Verdict::Race);
+            };
+            if self.tried.contains(&order) {
+                continue;
+            }
+            if self.tried.len() == ORDERS {
+                return Ok(Verdict::Undecided);
+            }
+            let serial = make(Self::cursor(&order, played))?;
+            self.tried.insert(order.clone());
+            if serial.explored.end() == End::Finished {
+                self.known.entry(serial.outcome).or_insert(order);
+            }
+        }
+        Ok(Verdict::Serial)
+    }
+
+    /// A run of the actors in this order. Tasks move as soon as they can.
+    pub fn cursor(order: &[Actor], like: &Played) -> Cursor<Touch> {
+        let seats = like.names.len() as u16;
+        let tasks = (0..seats + TASKS)
+            .map(Actor)
+            .filter(|actor| !like.actors.contains(actor));
+        Cursor::order(tasks.chain(order.iter().copied()).collect())
+    }
+
+    /// The serial outcome that differs least, and its order.
+    pub fn nearest(&self, outcome: &Outcome) -> Option<(&Outcome, &[Actor])> {
+        let distance = |other: &Outcome| {
+            let returned = outcome.returned.iter();
+            let differs = |(actor, value)| other.returned.get(actor) != Some(value);
+            let state = outcome.state.iter().zip(&other.state);
+            returned.filter(|pair| differs(*pair)).count()
+                + state.filter(|(one, other)| one != other).count()
+        };
+        let nearest = self.known.iter().min_by_key(|(known, _)| distance(known));
+        nearest.map(|(known, order)| (known, order.as_slice()))
+    }
+
+    /// Orders that were tried.
+    pub fn orders(&self) -> usize {
+        self.tried.len()
+    }
+}
+
+/// All orders of the actors: a good guess, then the others as in a dictionary.
+struct Orders {
+    guess: Option<Vec<Actor>>,
+    next: Option<Vec<Actor>>,
+}
+
+impl Orders {
+    fn new(guess: Vec<Actor>, actors: &[Actor]) -> Self {
+        let mut first = actors.to_vec();
+        first.sort_unstable();
+        let guess: Vec<Actor> = guess
+            .into_iter()
+            .filter(|actor| first.contains(actor))
+            .collect();
+        Self {
+            guess: Some(guess).filter(|guess| guess.len() == first.len()),
+            next: Some(first),
+        }
+    }
+}
+
+impl Iterator for Orders {
+    type Item = Vec<Actor>;
+
+    fn next(&mut self) -> Option<Vec<Actor>> {
+        if let Some(guess) = self.guess.take() {
+            return Some(guess);
+        }
+        let order = self.next.take()?;
+        let mut following = order.clone();
+        if let Some(at) = (1..order.len()).rev().find(|&at| order[at - 1] < order[at]) {
+            let greater = (at..order.len()).rev().find(|&i| order[i] > order[at - 1]);
+            if let Some(greater) = greater {
+                following.swap(at - 1, greater);
+                following[at..].reverse();
+                self.next = Some(following);
+            }
+        }
+        Some(order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_comes_once_and_the_guess_comes_first() {
+        let actors = [0, 2, 3, 7].map(Actor);
+        let guess = [7, 0, 3, 2].map(Actor).to_vec();
+        let orders: Vec<_> = Orders::new(guess.clone(), &actors).collect();
+        assert_eq!(orders[0], guess);
+        assert_eq!(orders.len(), 25);
+        assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), 24);
+    }
+}
