@@ -8,7 +8,7 @@ use deadheat_explore::Cursor;
 use deadheat_lab::record::Record;
 use deadheat_report::Ended;
 use deadheat_scenario::Scenario;
-use deadheat_verdict::{FirstDifference, Saved, compare_steps};
+use deadheat_verdict::{Finding, FirstDifference, Saved, compare_steps};
 use serde_json::{Value, json};
 
 use super::ground::Ground;
@@ -27,7 +27,9 @@ use crate::signals::Interrupted;
 struct Replayed {
     /// How often the race happened.
     happened: u32,
-    /// The last run in which it did not.
+    /// What went wrong instead, where none of the saved checks is broken.
+    instead: Option<Finding>,
+    /// The last run in which nothing went wrong.
     gone: Option<Record>,
     /// Where the database first answered otherwise than in the file, in that run.
     answered: Option<FirstDifference>,
@@ -120,8 +122,12 @@ fn replay_all(
             let difference = compare_steps(saved, &record);
             if let Some(changed) = difference.as_ref().filter(|one| one.answered.is_none()) {
                 replayed.changed.get_or_insert(changed.clone());
-            } else if check.finding(&record)?.is_some() {
+            } else if let Some(finding) = check.finding(&record)? {
                 replayed.happened += 1;
+                let same = |check: &String| finding.checks.contains(check);
+                if !saved.checks.iter().any(same) {
+                    replayed.instead = Some(finding);
+                }
             } else {
                 replayed.answered = difference;
                 replayed.gone = Some(record);
@@ -160,6 +166,9 @@ fn in_json(replay: &Replay, saved: &Saved, replayed: &Replayed, moved: bool) -> 
         "happened": replayed.happened,
         "scenario_changed": moved,
     });
+    if let Some(finding) = &replayed.instead {
+        result["now"] = json!({ "kind": finding.kind, "checks": finding.checks });
+    }
     if let Some(changed) = &replayed.changed {
         let (saved, now) = (&changed.saved, &changed.now);
         result["changed"] = json!({ "step": changed.at + 1, "saved": saved, "now": now });
@@ -187,7 +196,14 @@ fn in_words(saved: &Saved, replayed: &Replayed, times: u32, moved: bool) -> Stri
         return deadheat_report::replayed(saved, changed, style()) + moved;
     }
     let there = replayed.happened > 0;
-    let mut text = deadheat_report::still_there(there, saved.kind, style());
+    let mut text = match &replayed.instead {
+        None => deadheat_report::still_there(there, saved.kind, style()),
+        Some(finding) => format!(
+            "RACE what was saved no longer goes wrong, but this does: {} ({})\n",
+            finding.checks.join(", "),
+            finding.kind
+        ),
+    };
     if times > 1 {
         let _ = writeln!(text, "{} of {times} times", replayed.happened);
     }
