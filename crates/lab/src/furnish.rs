@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Door, Gate, ToServer, Upstream};
+use deadheat_gate::{Gate, ToServer, Upstream};
 use deadheat_sandbox::{Address, Database, Tls};
 use deadheat_scenario::{Reset, Work};
 use tokio_postgres::{Config, NoTls};
@@ -16,6 +16,7 @@ use crate::base::Base;
 use crate::cast::{Cast, Role, Script};
 use crate::driver::ask;
 use crate::error::Trouble;
+use crate::guard::Guard;
 use crate::http::{Browser, Browsers, Call, send};
 use crate::lab::Lab;
 use crate::record::Reply;
@@ -140,7 +141,7 @@ impl Lab {
                 Work::Sql { database, steps } => {
                     let database = self.ground(database);
                     let tag = self.stage.tag(through);
-                    let gate = self.open_gate(database, tag).await?;
+                    let gate = self.open_gate(database, tag, true).await?;
                     Script::Sql {
                         steps: steps.clone(),
                         database,
@@ -169,10 +170,23 @@ impl Lab {
             .unwrap_or(0)
     }
 
-    /// Opens a gate in front of the database's server; returns its index.
-    async fn open_gate(&mut self, database: usize, tag: u32) -> Result<usize, Trouble> {
-        let upstream = upstream(self.blueprint.grounds[database].server.address())?;
-        let gate = Gate::open(upstream, tag, self.events.clone(), Door::default())
+    /// Opens a gate in front of the database's server, for this process alone (`inside`) or for others; returns its index.
+    async fn open_gate(
+        &mut self,
+        database: usize,
+        tag: u32,
+        inside: bool,
+    ) -> Result<usize, Trouble> {
+        let grounds = &self.blueprint.grounds;
+        let address = grounds[database].server.address();
+        let here = grounds.iter().zip(&self.stage.bases);
+        let here = here.filter(|(ground, _)| ground.server.address() == address);
+        let guard = Guard {
+            own: here.map(|(_, base)| base.name().to_owned()).collect(),
+            private: grounds[database].plan.server.is_none(),
+            inside,
+        };
+        let gate = Gate::open(upstream(address)?, tag, self.events.clone(), guard.door())
             .await
             .map_err(Trouble::system("opening a gate on 127.0.0.1"))?;
         self.gates.push(gate);
@@ -188,7 +202,7 @@ impl Lab {
         let mut around = Surroundings::default();
         for index in 0..self.stage.bases.len() {
             let tag = self.stage.tag(through);
-            let gate = self.open_gate(index, tag).await?;
+            let gate = self.open_gate(index, tag, false).await?;
             let via = Some(self.gates[gate].addr());
             let base = &self.stage.bases[index];
             let name = self.blueprint.grounds[index].name.clone();

@@ -16,6 +16,7 @@ mod driver;
 mod error;
 mod frozen;
 mod furnish;
+mod guard;
 mod http;
 mod lab;
 mod learned;

@@ -33,18 +33,24 @@ pub const PROBE: &str =
     "select relname, n_tup_ins from pg_catalog.pg_stat_xact_user_tables where n_tup_ins > 0";
 
 pub async fn gate(upstream: Upstream) -> (Gate, mpsc::UnboundedReceiver<Event>) {
+    gate_behind(upstream, Door::default()).await
+}
+
+async fn gate_behind(upstream: Upstream, door: Door) -> (Gate, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
     (
-        Gate::open(upstream, 7, events, Door::default())
-            .await
-            .expect("a gate"),
+        Gate::open(upstream, 7, events, door).await.expect("a gate"),
         receiver,
     )
 }
 
 impl Lab {
     pub async fn open(upstream: Upstream, policy: Policy) -> Lab {
-        let (gate, events) = gate(upstream).await;
+        Lab::behind(upstream, policy, Door::default()).await
+    }
+
+    pub async fn behind(upstream: Upstream, policy: Policy, door: Door) -> Lab {
+        let (gate, events) = gate_behind(upstream, door).await;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let task = tokio::spawn(serve(events, policy, Arc::clone(&seen)));
         Lab { gate, seen, task }

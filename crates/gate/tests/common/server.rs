@@ -1,9 +1,9 @@
 //! A server for the tests of one file, gone when the last test that holds it is over.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +17,8 @@ pub struct Server {
     dir: PathBuf,
     child: Child,
     port: u16,
+    /// For `localhost` and 127.0.0.1; vouches for itself.
+    certificate: String,
 }
 
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
@@ -67,6 +69,19 @@ fn own(path: &Path) {
     }
 }
 
+/// Gives a server what it needs to encrypt; returns its certificate.
+fn encryption(data: &Path) -> String {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let pem = made.cert.pem();
+    let key = data.join("server.key");
+    fs::write(data.join("server.crt"), &pem).expect("a certificate");
+    fs::write(&key, made.signing_key.serialize_pem()).expect("a key");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a key that is ours");
+    own(&key);
+    pem
+}
+
 impl Server {
     /// The server of this test file.
     pub fn shared() -> Arc<Server> {
@@ -115,6 +130,7 @@ impl Server {
             format!("host all with_password 127.0.0.1/32 scram-sha-256\n{old}"),
         )
         .expect("pg_hba.conf");
+        let certificate = encryption(&data);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|free| free.local_addr())
             .expect("a port")
@@ -127,7 +143,7 @@ impl Server {
             settings,
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nfsync = off\n\
              full_page_writes = off\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 60\n\
-             deadlock_timeout = 10ms\nautovacuum = off\n",
+             deadlock_timeout = 10ms\nautovacuum = off\nssl = on\n",
             dir.display()
         )
         .expect("postgresql.conf");
@@ -140,7 +156,12 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("postgres runs");
-        let server = Server { dir, child, port };
+        let server = Server {
+            dir,
+            child,
+            port,
+            certificate,
+        };
         server.wait();
         server
     }
@@ -161,6 +182,11 @@ impl Server {
 
     pub fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// What the server shows when it is asked to encrypt.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     pub fn tcp(&self) -> Upstream {

@@ -69,12 +69,17 @@ impl Wire {
         .await
     }
 
-    pub async fn on(stream: Box<dyn Stream>, database: &str) -> Wire {
-        let mut wire = Wire {
+    /// A connection on which nothing was said yet.
+    pub fn bare(stream: Box<dyn Stream>) -> Wire {
+        Wire {
             stream,
             pid: 0,
             key: Vec::new(),
-        };
+        }
+    }
+
+    pub async fn on(stream: Box<dyn Stream>, database: &str) -> Wire {
+        let mut wire = Wire::bare(stream);
         wire.send(&startup("postgres", database)).await;
         wire.greet().await;
         wire
