@@ -28,9 +28,14 @@ impl Game {
         }
     }
 
-    /// The way to the database.
+    /// The way to the database, unless the game is destroyed.
     pub fn pool(&self) -> Result<Pool, Error> {
         locked(&self.pool).clone().ok_or(Error::Destroyed)
+    }
+
+    /// The version of the last change, unless the game is destroyed.
+    pub fn modified(&self) -> Result<i64, Error> {
+        self.pool().map(|_| *self.modified.borrow())
     }
 
     /// Wakes all who wait for a change.

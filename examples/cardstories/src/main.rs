@@ -1,8 +1,8 @@
 //! A card game server: an author tells a sentence for a card, the others look for the card that was meant.
 //!
 //! An ordinary axum service with a pool of connections; it knows nothing of Deadheat. What is played is in memory too,
-//! for those who wait for a change (long-poll). `CARDSTORIES_VARIANT=racy` (the default) reads a game through what is
-//! in memory of it; `CARDSTORIES_VARIANT=cured` does not.
+//! for those who wait for a change (long-poll). `CARDSTORIES_VARIANT` says how a game is read: `racy` (the default),
+//! `mended` or `cured`; `state.rs` has the three.
 
 mod error;
 mod live;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
 
 use crate::live::{Game, Live};
+use crate::state::Reading;
 
 const CONNECTIONS: usize = 5;
 
@@ -26,8 +27,7 @@ const CONNECTIONS: usize = 5;
 struct Service {
     pool: Pool,
     live: Live,
-    /// Whether games are read without what is in memory of them.
-    cured: bool,
+    reading: Reading,
 }
 
 impl Service {
@@ -49,11 +49,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = Pool::builder(Manager::new(database, NoTls))
         .max_size(CONNECTIONS)
         .build()?;
-    let cured = env::var("CARDSTORIES_VARIANT").is_ok_and(|variant| variant == "cured");
+    let reading = match env::var("CARDSTORIES_VARIANT").as_deref() {
+        Ok("cured") => Reading::OneSnapshot,
+        Ok("mended") => Reading::TwoStatements,
+        _ => Reading::ThroughMemory,
+    };
     let service = Service {
         pool,
         live: Live::default(),
-        cured,
+        reading,
     };
     service.load().await?;
 

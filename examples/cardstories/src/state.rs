@@ -1,7 +1,8 @@
 //! Reading a game, as one of its players sees it.
 //!
-//! The racy way goes through the game in memory for each statement, and the game may be destroyed between two. The
-//! cured way has all it needs before it begins: the service's own connection, and one snapshot for both statements.
+//! The racy way goes through the game in memory before each statement and after the last, and the game may be destroyed
+//! in between. The mended way does without the memory, but its two statements may see the game before and after a
+//! change. The cured way reads one snapshot.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,6 +16,14 @@ use crate::{Service, rules};
 const GAME: &str = "select author, sentence, state, board, modified from games where id = $1";
 const SEATS: &str =
     "select player, cards, picked, vote, won from seats where game = $1 order by player";
+
+/// How games are read.
+#[derive(Clone, Copy)]
+pub enum Reading {
+    ThroughMemory,
+    TwoStatements,
+    OneSnapshot,
+}
 
 /// What a player may know of a game. What is hidden is left out.
 #[derive(Serialize)]
@@ -48,12 +57,12 @@ pub async fn state(
     State(service): State<Service>,
     Path((game, player)): Path<(i32, i32)>,
 ) -> Result<Json<Seen>, Error> {
-    let (row, seats) = if service.cured {
-        in_one_snapshot(&service.pool, game).await?
-    } else {
-        through_memory(&service, game).await?
+    let (row, seats, modified) = match service.reading {
+        Reading::ThroughMemory => through_memory(&service, game).await?,
+        Reading::TwoStatements => in_two_statements(&service.pool, game).await?,
+        Reading::OneSnapshot => in_one_snapshot(&service.pool, game).await?,
     };
-    Ok(Json(seen(game, player, &row, &seats)))
+    Ok(Json(seen((game, modified), player, &row, &seats)))
 }
 
 /// The state of a game, once it is later than `modified`.
@@ -65,7 +74,32 @@ pub async fn poll(
     state(State(service), Path((game, player))).await
 }
 
-async fn in_one_snapshot(pool: &Pool, game: i32) -> Result<(Row, Vec<Row>), Error> {
+/// The game's row, those of its seats, and the version.
+type Rows = (Row, Vec<Row>, i64);
+
+/// A game that is played is asked for its connection and its version; one that is over is read like anything else.
+async fn through_memory(service: &Service, game: i32) -> Result<Rows, Error> {
+    let Some(live) = service.live.get(game) else {
+        return in_two_statements(&service.pool, game).await;
+    };
+    let client = live.pool()?.get().await?;
+    let row = client.query_opt(GAME, &[&game]).await?;
+    let row = row.ok_or(Error::NoSuchGame)?;
+    let client = live.pool()?.get().await?;
+    let seats = client.query(SEATS, &[&game]).await?;
+    Ok((row, seats, live.modified()?))
+}
+
+async fn in_two_statements(pool: &Pool, game: i32) -> Result<Rows, Error> {
+    let client = pool.get().await?;
+    let row = client.query_opt(GAME, &[&game]).await?;
+    let row = row.ok_or(Error::NoSuchGame)?;
+    let seats = client.query(SEATS, &[&game]).await?;
+    let modified = row.get("modified");
+    Ok((row, seats, modified))
+}
+
+async fn in_one_snapshot(pool: &Pool, game: i32) -> Result<Rows, Error> {
     let mut client = pool.get().await?;
     let transaction = client
         .build_transaction()
@@ -77,23 +111,11 @@ async fn in_one_snapshot(pool: &Pool, game: i32) -> Result<(Row, Vec<Row>), Erro
     let row = row.ok_or(Error::NoSuchGame)?;
     let seats = transaction.query(SEATS, &[&game]).await?;
     transaction.commit().await?;
-    Ok((row, seats))
+    let modified = row.get("modified");
+    Ok((row, seats, modified))
 }
 
-/// A game that is played is asked for its connection; one that is over is read like any other row.
-async fn through_memory(service: &Service, game: i32) -> Result<(Row, Vec<Row>), Error> {
-    let live = service.live.get(game);
-    let pool = || match &live {
-        Some(live) => live.pool(),
-        None => Ok(service.pool.clone()),
-    };
-    let row = pool()?.get().await?.query_opt(GAME, &[&game]).await?;
-    let row = row.ok_or(Error::NoSuchGame)?;
-    let seats = pool()?.get().await?.query(SEATS, &[&game]).await?;
-    Ok((row, seats))
-}
-
-fn seen(id: i32, player: i32, row: &Row, seats: &[Row]) -> Seen {
+fn seen((id, modified): (i32, i64), player: i32, row: &Row, seats: &[Row]) -> Seen {
     let (author, state): (i32, String) = (row.get("author"), row.get("state"));
     let complete = state == "complete";
     let count = |column: &str| {
@@ -120,7 +142,7 @@ fn seen(id: i32, player: i32, row: &Row, seats: &[Row]) -> Seen {
         .find(|seat| seat.get::<_, i32>("player") == author);
     Seen {
         id,
-        modified: row.get("modified"),
+        modified,
         author,
         sentence: row.get("sentence"),
         state,
