@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`retry`] | serialization failures and deadlocks that reach a user; effects done twice, or before their commit |
 //! | [`guard`] | two workers at the same work; results that are out of date when they are written |
+//! | [`tasks`] | tasks that run before there is anything to see, or that are lost, or done twice |
 //!
-//! The driver is tokio-postgres with a pool of deadpool.
+//! The driver is tokio-postgres with a pool of deadpool. [`tasks`] has tables of its own, which [`schema::migrate`]
+//! makes.
 //!
 //! # A transaction that is tried again
 //!
@@ -26,8 +28,10 @@
 
 pub mod guard;
 pub mod retry;
+pub mod tasks;
 
 mod effects;
+pub mod schema;
 mod session;
 mod tx;
 

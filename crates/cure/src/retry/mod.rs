@@ -24,6 +24,7 @@ use std::future::Future;
 
 pub use cause::{Cause, Violation};
 pub use error::Error;
+pub(crate) use policy::jittered;
 pub use policy::{Isolation, Policy};
 
 use crate::{Pool, Tx};
