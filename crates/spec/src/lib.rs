@@ -34,4 +34,4 @@ pub use permute::{interleavings, permutations};
 pub use problem::Problem;
 pub use reply::{Message, Notification, Reply, Table};
 pub use run::{keeps_time, preamble, run};
-pub use server::{Server, settings};
+pub use server::{Rights, Server, settings};

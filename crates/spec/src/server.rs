@@ -17,12 +17,21 @@ pub struct Server {
     start: Instant,
 }
 
-/// The settings that sessions begin with: those that pg_regress gives, so that output is the same everywhere.
-/// `name` is the spec's, `superuser` says whether the user may change what only superusers may.
-pub fn settings(name: &str, session: &str, superuser: bool) -> Vec<(String, String)> {
+/// Whose settings a session may begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The user may change what only superusers may.
+    pub superuser: bool,
+    /// The server's major version.
+    pub version: u32,
+}
+
+/// The settings that sessions begin with: those that pg_regress gives, so that output is the same everywhere (the time
+/// zone was called PST8PDT before 2024). `name` is the spec's.
+pub fn settings(name: &str, session: &str, rights: Rights) -> Vec<(String, String)> {
     let everybody = [
         ("DateStyle", "Postgres, MDY"),
-        ("TimeZone", "PST8PDT"),
+        ("TimeZone", "America/Los_Angeles"),
         ("IntervalStyle", "postgres_verbose"),
         ("bytea_output", "hex"),
         ("timezone_abbreviations", "Default"),
@@ -30,11 +39,14 @@ pub fn settings(name: &str, session: &str, superuser: bool) -> Vec<(String, Stri
         ("lc_numeric", "C"),
         ("lc_time", "C"),
     ];
-    // The second as the server has it by default: scratch databases look for deadlocks sooner.
+    // These as a server has them by default: our own look for deadlocks sooner, and count as they go.
+    let since_15 = [("stats_fetch_consistency", "cache")];
+    let of_15 = since_15.into_iter().filter(|_| rights.version >= 15);
     let superusers = [("lc_messages", "C"), ("deadlock_timeout", "1s")];
-    let of_superusers = superusers.into_iter().filter(|_| superuser);
+    let of_superusers = superusers.into_iter().filter(|_| rights.superuser);
     let mut settings: Vec<(String, String)> = everybody
         .into_iter()
+        .chain(of_15)
         .chain(of_superusers)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
@@ -47,8 +59,8 @@ impl Server {
     ///
     /// # Errors
     /// When the server refuses, or cannot say who waits.
-    pub fn connect(spec: &Spec, name: &str, target: &Target, superuser: bool) -> Result<Self, WireError> {
-        let begin = |session: &str| Session::begin(target, &settings(name, session, superuser));
+    pub fn connect(spec: &Spec, name: &str, target: &Target, rights: Rights) -> Result<Self, WireError> {
+        let begin = |session: &str| Session::begin(target, &settings(name, session, rights));
         let mut control = begin("control connection")?;
         let names = spec.sessions.iter().map(|session| session.name.as_str());
         let mut sessions = names.map(begin).collect::<Result<Vec<Session>, WireError>>()?;

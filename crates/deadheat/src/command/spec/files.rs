@@ -31,11 +31,15 @@ fn scheduled(schedule: &Path) -> Result<Vec<PathBuf>, Problem> {
     let folder = schedule.parent().unwrap_or(Path::new("")).join("specs");
     let lines = text.lines().filter_map(|line| line.strip_prefix("test:"));
     let names = lines.flat_map(str::split_whitespace);
-    let paths: Vec<PathBuf> = names.map(|name| folder.join(format!("{name}.spec"))).collect();
+    let paths: Vec<PathBuf> = names
+        .map(|name| folder.join(format!("{name}.spec")))
+        .collect();
     if paths.is_empty() {
-        return Err(Failure::new(format!("{} names no specs", schedule.display()))
-            .mended_by("a schedule has lines such as `test: read-only-anomaly`")
-            .into());
+        return Err(
+            Failure::new(format!("{} names no specs", schedule.display()))
+                .mended_by("a schedule has lines such as `test: read-only-anomaly`")
+                .into(),
+        );
     }
     Ok(paths)
 }

@@ -37,9 +37,15 @@ impl Judge {
     /// Compares; the line about it, and the difference if there is one.
     pub fn line(&mut self, spec: &Loaded, worked: &Worked) -> Result<String, Problem> {
         self.seen += 1;
-        let printed: Vec<u8> = worked.output.iter().flat_map(|(_, bytes)| bytes).copied().collect();
+        let printed: Vec<u8> = worked
+            .output
+            .iter()
+            .flat_map(|(_, bytes)| bytes)
+            .copied()
+            .collect();
         let files = check::expected_files(&spec.path);
-        let verdict = check::compare(&printed, &files).map_err(|(path, error)| Problem::file(&path, "read", &error))?;
+        let verdict = check::compare(&printed, &files)
+            .map_err(|(path, error)| Problem::file(&path, "read", &error))?;
         let millis = worked.took.as_millis();
         let mut text = String::new();
         match verdict {
@@ -53,7 +59,11 @@ impl Judge {
             }
             Verdict::Missing(path) => {
                 let path = path.display();
-                let _ = writeln!(text, "UNKNOWN  {} ({millis} ms): there is no {path}", spec.name);
+                let _ = writeln!(
+                    text,
+                    "UNKNOWN  {} ({millis} ms): there is no {path}",
+                    spec.name
+                );
                 self.wrong.push(spec.name.clone());
             }
         }
@@ -64,12 +74,19 @@ impl Judge {
     pub fn summary(&self) -> String {
         let Self { specs, same, .. } = self;
         if self.seen < self.specs {
-            return format!("interrupted after {} of {specs} specs, {same} as expected\n", self.seen);
+            return format!(
+                "interrupted after {} of {specs} specs, {same} as expected\n",
+                self.seen
+            );
         }
         if self.wrong.is_empty() {
             return format!("all {specs} specs printed what is expected\n");
         }
-        format!("{} of {specs} specs did not print what is expected: {}\n", self.wrong.len(), self.wrong.join(" "))
+        format!(
+            "{} of {specs} specs did not print what is expected: {}\n",
+            self.wrong.len(),
+            self.wrong.join(" ")
+        )
     }
 
     /// Whether nothing is wrong.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use deadheat_sandbox::{Address, Database, Error, PrivateOptions, Server};
 use deadheat_spec::wire::{Session, Target, WireError};
-use deadheat_spec::{Reply, settings};
+use deadheat_spec::{Reply, Rights, settings};
 
 use crate::args::Spec;
 use crate::problem::{Failure, Problem};
@@ -18,8 +18,8 @@ const AS_IT_COMES: [(&str, &str); 1] = [("max_parallel_workers_per_gather", "2")
 /// Where one worker's specs run.
 pub struct Place {
     pub target: Target,
-    /// Whether the user is a superuser.
-    pub superuser: bool,
+    /// What the user may do there.
+    pub rights: Rights,
     /// On a private server the database can be made anew.
     private: bool,
     /// The scratch database on a named server; dropped with this.
@@ -75,7 +75,7 @@ async fn private(workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
         let server = Server::private(&options).await?;
         places.push(Place {
             target: target(server.address(), DATABASE),
-            superuser: true,
+            rights: rights(&server, true),
             private: true,
             _database: None,
         });
@@ -84,7 +84,11 @@ async fn private(workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
     Ok((servers, places))
 }
 
-async fn named(url: &str, allow_remote: bool, workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
+async fn named(
+    url: &str,
+    allow_remote: bool,
+    workers: usize,
+) -> Result<(Vec<Server>, Vec<Place>), Error> {
     let server = Server::named(url, allow_remote).await?;
     let mut places = Vec::new();
     for _ in 0..workers {
@@ -93,12 +97,22 @@ async fn named(url: &str, allow_remote: bool, workers: usize) -> Result<(Vec<Ser
         let row = database.control().query_one(asked, &[]).await;
         places.push(Place {
             target: target(server.address(), database.name()),
-            superuser: row.is_ok_and(|row| row.get(0)),
+            rights: rights(&server, row.is_ok_and(|row| row.get(0))),
             private: false,
             _database: Some(database),
         });
     }
     Ok((vec![server], places))
+}
+
+fn rights(server: &Server, superuser: bool) -> Rights {
+    let version = server.version();
+    let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    Rights {
+        superuser,
+        // One that cannot be read is older than what numbers are written like this.
+        version: major.parse().unwrap_or_default(),
+    }
 }
 
 fn target(address: &Address, database: &str) -> Target {
@@ -119,7 +133,12 @@ impl Place {
             return Ok(());
         }
         let made = self.make();
-        made.map_err(|error| Problem::other(format!("cannot make the database {DATABASE}: {error}"), None))
+        made.map_err(|error| {
+            Problem::other(
+                format!("cannot make the database {DATABASE}: {error}"),
+                None,
+            )
+        })
     }
 
     fn make(&self) -> Result<(), WireError> {
@@ -127,7 +146,7 @@ impl Place {
             database: "postgres".to_owned(),
             ..self.target.clone()
         };
-        let mut session = Session::begin(&maintenance, &settings("spec", "maintenance", true))?;
+        let mut session = Session::begin(&maintenance, &settings("spec", "maintenance", self.rights))?;
         session.finish()?;
         let statements = [
             format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"),
@@ -148,7 +167,9 @@ fn refused(error: &Error) -> Problem {
         Error::NoBinaries(findings) => {
             let remedy = findings.remedy.as_deref().unwrap_or("install PostgreSQL");
             failure
-                .mended_by(format!("{remedy}\n(or name a server: --server postgres://user@127.0.0.1/)"))
+                .mended_by(format!(
+                    "{remedy}\n(or name a server: --server postgres://user@127.0.0.1/)"
+                ))
                 .into()
         }
         _ => failure.into(),

@@ -44,7 +44,10 @@ fn patience() -> Result<Duration, Problem> {
     let seconds = set.to_str().and_then(|text| text.trim().parse().ok());
     let seconds = seconds.ok_or_else(|| {
         let message = format!("PGISOLATIONTIMEOUT is {}", set.display());
-        Problem::other(message, Some("it says after how many seconds a step is cancelled: 300"))
+        Problem::other(
+            message,
+            Some("it says after how many seconds a step is cancelled: 300"),
+        )
     })?;
     Ok(Duration::from_secs(seconds))
 }
@@ -70,8 +73,10 @@ pub fn all(
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some(spec) = specs.get(at) else { return };
                     let reaches_far = ground.shared && spec.spec.mentions(&FAR);
-                    let _beside = (!reaches_far).then(|| alone.read().unwrap_or_else(PoisonError::into_inner));
-                    let _alone = reaches_far.then(|| alone.write().unwrap_or_else(PoisonError::into_inner));
+                    let _beside = (!reaches_far)
+                        .then(|| alone.read().unwrap_or_else(PoisonError::into_inner));
+                    let _alone =
+                        reaches_far.then(|| alone.write().unwrap_or_else(PoisonError::into_inner));
                     let worked = one(spec, place, step, interrupted);
                     let broken = worked.is_err();
                     if send.send((at, worked)).is_err() || broken {
@@ -98,13 +103,18 @@ pub fn all(
     })
 }
 
-fn one(loaded: &Loaded, place: &Place, step: Duration, interrupted: &Interrupted) -> Result<Worked, Problem> {
+fn one(
+    loaded: &Loaded,
+    place: &Place,
+    step: Duration,
+    interrupted: &Interrupted,
+) -> Result<Worked, Problem> {
     let start = Instant::now();
     let spec = &loaded.spec;
     let mut output = Vec::new();
     let mut sink = |stream: Stream, bytes: &[u8]| output.push((stream, bytes.to_vec()));
     preamble(spec, &mut sink);
-    let connected = Server::connect(spec, &loaded.name, &place.target, place.superuser);
+    let connected = Server::connect(spec, &loaded.name, &place.target, place.rights);
     let mut server = connected.map_err(|error| {
         let help = "the server's log says more; it needs a connection for each session of the spec, and one more";
         Problem::other(format!("{}: {error}", loaded.path.display()), Some(help))
