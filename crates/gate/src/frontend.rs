@@ -99,31 +99,41 @@ pub(crate) fn function(frame: &Frame) -> Result<u32, Malformed> {
 /// Name of the gate's own statement and portal. Clients' own objects, the unnamed ones above all, must survive what
 /// the gate runs between their messages: that is why it never sends a simple Query, which drops both.
 const OWN: &str = "_deadheat_gate";
+const OWN_ATTEMPT: &str = "_deadheat_ahead";
 
 /// Appends one statement of the gate's own, leaving nothing behind at the server when it succeeds.
 ///
 /// A statement left by an earlier failure is closed first. Seven messages, answered `3 1 2 … C 3 3` (see
 /// [`crate::session::script`]); the `Sync` is the caller's.
 pub(crate) fn own_statement(out: &mut BytesMut, sql: &str) {
+    statement_called(OWN, out, sql);
+}
+
+/// As [`own_statement`], for one that may fail while it runs: the portal that is left then is not in the way of others.
+pub(crate) fn own_attempt(out: &mut BytesMut, sql: &str) {
+    statement_called(OWN_ATTEMPT, out, sql);
+}
+
+fn statement_called(own: &str, out: &mut BytesMut, sql: &str) {
     let close = |out: &mut BytesMut, kind: u8| {
         message(out, b'C', |out| {
             out.put_u8(kind);
-            put_str(out, OWN);
+            put_str(out, own);
         });
     };
     close(out, b'S');
     message(out, b'P', |out| {
-        put_str(out, OWN);
+        put_str(out, own);
         put_str(out, sql);
         out.put_u16(0);
     });
     message(out, b'B', |out| {
-        put_str(out, OWN);
-        put_str(out, OWN);
+        put_str(out, own);
+        put_str(out, own);
         out.put_slice(&[0; 6]);
     });
     message(out, b'E', |out| {
-        put_str(out, OWN);
+        put_str(out, own);
         out.put_u32(0);
     });
     close(out, b'P');

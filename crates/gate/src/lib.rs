@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -40,6 +40,7 @@ pub use self::door::{Admit, Door, Newcomer};
 pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
 pub use self::plain::plain;
 pub use self::session::Session;
+pub use self::session::rewrite::Reword;
 pub use self::stream::Upstream;
 pub use self::tls::{CertificateError, ToClients, ToServer};
 
@@ -75,6 +76,8 @@ pub(crate) struct Shared {
     bare: Mutex<BTreeSet<Arc<str>>>,
     /// Sessions of which the server is at work.
     pub busy: Arc<AtomicUsize>,
+    /// Gives statements other words.
+    rewords: OnceLock<Arc<dyn Reword>>,
     /// Listener and connections; emptied when the gate is dropped.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -137,6 +140,12 @@ impl Gate {
         self.shared.busy.load(Ordering::Relaxed) > 0
     }
 
+    /// From now on, statements are run in other words; once and for all of the gate's sessions.
+    pub fn reword(&self, rewords: Arc<dyn Reword>) {
+        // Said twice, the first stands.
+        let _ = self.shared.rewords.set(rewords);
+    }
+
     /// Where new sessions go from now on.
     pub fn set_upstream(&self, upstream: Upstream) {
         *lock(&self.shared.upstream) = upstream;
@@ -163,6 +172,7 @@ impl Shared {
             keys: Mutex::default(),
             bare: Mutex::default(),
             busy: Arc::default(),
+            rewords: OnceLock::new(),
             tasks: Mutex::default(),
         }
     }
@@ -175,6 +185,10 @@ impl Shared {
 
     pub(crate) fn upstream(&self) -> Upstream {
         lock(&self.upstream).clone()
+    }
+
+    pub(crate) fn rewords(&self) -> Option<&Arc<dyn Reword>> {
+        self.rewords.get()
     }
 
     pub(crate) fn bare(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {

@@ -58,6 +58,8 @@ impl Machine {
         if self.copying(frame)? || self.stray_copy(frame) {
             return Ok(());
         }
+        let reworded = self.reworded(frame);
+        let frame = reworded.as_ref().unwrap_or(frame);
         self.partial.add(frame, &mut self.names)?;
         if self.partial.end == End::Open && self.partial.bytes.len() > LONGEST_UNIT {
             self.partial.end = End::Flush;
@@ -254,6 +256,8 @@ impl Flight {
             gap: Gap::None,
             again: false,
             assigned: false,
+            ahead: None,
+            refused: false,
             ask: None,
             probe: None,
             copy: Copy::None,

@@ -18,6 +18,7 @@ impl Machine {
         let followed = unit.can_be_followed();
         let mut flight = Box::new(Flight::new(unit, Kind::Batch));
         flight.ask = how.probe.filter(|_| followed);
+        flight.ahead = self.ahead.take().filter(|_| followed);
         let idle = self.seen_status() == TxStatus::Idle;
         if how.gap && followed && idle && !self.must_run_bare(&flight.unit) {
             flight.gap = Gap::Open;
@@ -41,6 +42,9 @@ impl Machine {
         if flight.gap == Gap::Open {
             self.to_server.extend_from_slice(&frontend::BEGIN);
             flight.script.push_own(Part::Begin);
+        }
+        if let Some(sql) = flight.ahead.take() {
+            self.send_ahead(&mut flight, &sql);
         }
         if flight.again {
             flight.again = false;
@@ -101,6 +105,7 @@ impl Machine {
                     );
                 }
             }
+            (Part::Ahead, b'E') => self.ahead_failed(flight, frame)?,
             (Part::Commit, b'C') => flight.reply.settle(),
             (Part::Commit, b'E') => flight.reply.commit_failed(frame)?,
             (Part::Commit | Part::Rollback, b'Z') => {

@@ -16,6 +16,7 @@ mod drive;
 mod fuzz;
 mod gap;
 pub(crate) mod reply;
+pub(crate) mod rewrite;
 mod sasl;
 pub(crate) mod script;
 mod server;
@@ -57,6 +58,7 @@ pub struct Session {
 pub(crate) enum Command {
     Release(Release),
     CommitGap,
+    Precede(Arc<str>),
     Deliver,
     Refuse {
         code: String,
@@ -101,6 +103,13 @@ impl Session {
     /// After [`crate::Gap::Open`]: COMMIT.
     pub fn commit_gap(&self) {
         self.send(Command::CommitGap);
+    }
+
+    /// Has one statement run before the batch that is released next, on the same connection and inside its gap if there
+    /// is one. Its answer stays hidden; if it fails, the batch fails with its error. Not for a batch ended by Flush, nor
+    /// for COPY FROM STDIN, which run as if this had not been called.
+    pub fn precede(&self, sql: Arc<str>) {
+        self.send(Command::Precede(sql));
     }
 
     /// Lets the client see the held reply.
@@ -205,6 +214,10 @@ pub(crate) struct Flight {
     /// It refuses to run inside a transaction block: run it bare after the ROLLBACK.
     again: bool,
     assigned: bool,
+    /// What runs before it.
+    ahead: Option<Arc<str>>,
+    /// What ran before it has failed, and what it answers itself says no more.
+    refused: bool,
     ask: Option<Arc<str>>,
     probe: Option<Vec<Vec<Option<String>>>>,
     copy: Copy,
@@ -244,6 +257,8 @@ pub(crate) struct Machine {
     /// Cancel requests on their way to the server. Invariant: nothing new is sent while there are any.
     cancels: u32,
     reset_wanted: bool,
+    /// What is to run before the batch that is released next.
+    ahead: Option<Arc<str>>,
     /// Replication: everything passes.
     raw: bool,
     /// The server has offered to bind the channel, and the client was not told.
@@ -286,6 +301,7 @@ impl Machine {
             unsynced: Unsynced::Nothing,
             cancels: 0,
             reset_wanted: false,
+            ahead: None,
             raw,
             unbound: false,
             client_gone: false,
@@ -304,6 +320,7 @@ impl Machine {
         match command {
             Command::Release(how) => self.release(how),
             Command::CommitGap => self.commit_gap(),
+            Command::Precede(sql) => self.precede(sql),
             Command::Deliver => self.deliver(),
             Command::Refuse { code, message } => self.refuse(&code, &message),
             Command::Reset => {

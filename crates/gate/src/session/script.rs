@@ -11,6 +11,8 @@ use crate::session::statements::{Portal, Prepared, Undo};
 pub(crate) enum Part {
     Client,
     Begin,
+    /// What the lab has put before a batch.
+    Ahead,
     Assigned,
     Probe,
     Commit,

@@ -202,6 +202,9 @@ impl Machine {
         frame: &Frame,
         due: &Await,
     ) -> Result<(), Malformed> {
+        if flight.refused && frame.tag == b'E' {
+            return Ok(());
+        }
         if frame.tag != b'Z' {
             flight.reply.hear(frame, due)?;
         }
