@@ -211,9 +211,10 @@ impl Driver<'_> {
                 Some(returned)
             }
             Err(_) => {
-                let seats = self.stage.seats.borrow();
+                let seat = &mut self.stage.seats.borrow_mut()[index];
+                seat.place = Place::Panic;
                 let wrong = Wrong::Panicked {
-                    who: Some(seats[index].name.clone()),
+                    who: Some(seat.name.clone()),
                     message: panics::first().unwrap_or_default(),
                 };
                 self.stage.wrong.borrow_mut().get_or_insert(wrong);
@@ -230,7 +231,7 @@ impl Driver<'_> {
         from
     }
 
-    /// Finds out who can move; time passes when nobody can and somebody should. Whether it did.
+    /// Finds out who can move; time passes when nobody can and somebody should. Whether that let somebody go on.
     async fn look(&mut self) -> bool {
         self.stage.able(&mut self.able);
         if !self.able.is_empty() || self.stage.is_over() {
@@ -238,7 +239,7 @@ impl Driver<'_> {
         }
         self.let_time_pass().await;
         self.stage.able(&mut self.able);
-        true
+        !self.able.is_empty()
     }
 
     /// Lets the clock run until somebody can move, or no timer is left.

@@ -187,7 +187,7 @@ fn from(step: &Step) -> String {
     match &step.from {
         Place::Start => "starts".to_owned(),
         Place::Point(at) => format!("from {}", at.name),
-        Place::Await | Place::End => "goes on".to_owned(),
+        Place::Await | Place::End | Place::Panic => "goes on".to_owned(),
     }
 }
 
@@ -197,6 +197,7 @@ fn to<'a>(step: &Step, name: impl Fn(&Actor) -> &'a str) -> String {
         Place::Point(Where { name, values }) => format!("→ point {name} {values}"),
         Place::End if step.returned.as_deref().is_none_or(str::is_empty) => "→ end".to_owned(),
         Place::End => format!("→ returns {}", step.returned.as_deref().unwrap_or_default()),
+        Place::Panic => "→ panics".to_owned(),
         Place::Start | Place::Await if step.able => "→ pauses".to_owned(),
         Place::Start | Place::Await => "→ waits".to_owned(),
     };

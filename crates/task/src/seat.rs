@@ -31,6 +31,8 @@ pub(crate) enum Place {
     Await,
     /// At its end.
     End,
+    /// It panicked.
+    Panic,
 }
 
 /// A point that somebody came to.
@@ -82,7 +84,7 @@ impl Seat {
     }
 
     pub fn has_finished(&self) -> bool {
-        self.place == Place::End
+        matches!(self.place, Place::End | Place::Panic)
     }
 
     pub fn can_move(&self) -> bool {
