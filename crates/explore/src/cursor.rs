@@ -53,8 +53,12 @@ pub(crate) enum Policy<F> {
     /// The actor that moved last, else the lowest: no preemption is added.
     Keep,
     /// As `Keep`, but those asleep are left alone: what they would lead to is explored elsewhere. The sleep set
-    /// is that of the place where the script's last step is made.
-    Awake(Vec<(Actor, F)>),
+    /// is that of the place where the script's last step is made. As long as it can be followed, the guide says who is
+    /// next after the script.
+    Awake {
+        asleep: Vec<(Actor, F)>,
+        guide: Vec<Actor>,
+    },
     /// At random.
     Draw(Box<Draw>),
 }
@@ -121,6 +125,7 @@ impl<F: Footprint> Cursor<F> {
     }
 
     fn free(&mut self, enabled: &Actors) -> Option<Actor> {
+        let at = self.events.len();
         let last = self.events.last().map(|e| e.actor);
         let keep = |awake: &dyn Fn(Actor) -> bool| {
             let last = last.filter(|&a| enabled.contains(a) && awake(a));
@@ -133,8 +138,16 @@ impl<F: Footprint> Cursor<F> {
                 .find(|&a| enabled.contains(a))
                 .or_else(|| enabled.iter().next()),
             Policy::Keep => keep(&|_| true),
-            Policy::Draw(draw) => draw.choose(enabled, self.events.len()),
-            Policy::Awake(asleep) => keep(&|a| asleep.iter().all(|(b, _)| *b != a)),
+            Policy::Draw(draw) => draw.choose(enabled, at),
+            Policy::Awake { asleep, guide } => {
+                let awake = |a| asleep.iter().all(|(b, _)| *b != a);
+                let guided = guide.get(at - self.script.len()).copied();
+                let guided = guided.filter(|&a| enabled.contains(a) && awake(a));
+                if guided.is_none() {
+                    guide.clear();
+                }
+                guided.or_else(|| keep(&awake))
+            }
         }
     }
 
@@ -152,7 +165,7 @@ impl<F: Footprint> Cursor<F> {
             self.enabled.push(std::iter::once(event.actor).collect());
         }
         if at + 1 >= self.script.len()
-            && let Policy::Awake(asleep) = &mut self.policy
+            && let Policy::Awake { asleep, .. } = &mut self.policy
         {
             asleep.retain(|(actor, footprint)| stays_asleep(*actor, footprint, &event));
         }
@@ -193,7 +206,12 @@ impl<F: Footprint> Cursor<F> {
 
 /// Whether an actor whose next step is known to be explored elsewhere still need not be tried after `event`.
 pub(crate) fn stays_asleep<F: Footprint>(actor: Actor, footprint: &F, event: &Event<F>) -> bool {
-    actor != event.actor && !event.wakes.contains(&actor) && !footprint.conflicts(&event.footprint)
+    !event.wakes.contains(&actor) && commutes(actor, footprint, event.actor, &event.footprint)
+}
+
+/// Whether two steps, each of the actor before it, can change places.
+pub(crate) fn commutes<F: Footprint>(one: Actor, touches: &F, other: Actor, also: &F) -> bool {
+    one != other && !touches.conflicts(also)
 }
 
 /// A finished run.

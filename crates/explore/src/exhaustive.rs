@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Policy;
+use crate::optimal::Trust;
 use crate::plan::Seen;
 use crate::tree::{NodeId, Tree};
 use crate::{Actor, Cursor, End, Ending, Explorer, Footprint, Next, Progress, Run};
@@ -49,8 +50,12 @@ pub struct Config {
     pub preemptions: Option<u32>,
     /// Stop after so many runs.
     pub runs: Option<u64>,
-    /// Stop after so many runs that were cut because all they could go on to was known.
+    /// Stop after so many runs that were cut because all they could go on to was known …
     pub blocked_runs: Option<u64>,
+    /// … and only when there are so many of them for each trace that was seen.
+    pub blocked_runs_per_trace: u64,
+    /// Plan by source sets alone, as if what a step touches always depended on what ran before.
+    pub source_sets: bool,
     /// Go on after so many runs that diverged or failed (whatever is below them stays unexplored, so that the
     /// search can no longer end well).
     pub lost_runs: u64,
@@ -61,6 +66,8 @@ pub struct Config {
 pub struct Exhaustive<F> {
     config: Config,
     tree: Tree<F>,
+    /// `None` under a bound, and once a step was not what it was expected to be.
+    trust: Option<Trust<F>>,
     /// Branches still to be run, by rank and age.
     queue: BTreeMap<(u32, u64), Place>,
     /// Branches ever queued.
@@ -100,8 +107,10 @@ type Place = Option<(NodeId, usize)>;
 impl<F: Footprint> Exhaustive<F> {
     /// A search that starts from nothing.
     pub fn new(config: Config) -> Self {
+        let trusts = config.preemptions.is_none() && !config.source_sets;
         Self {
             config,
+            trust: trusts.then(Trust::new),
             tree: Tree::new(),
             queue: BTreeMap::from([((0, 0), None)]),
             queued: 1,
@@ -178,8 +187,17 @@ impl<F: Footprint> Exhaustive<F> {
         let script = place.map_or_else(Vec::new, |(node, branch)| self.tree.script(node, branch));
         let policy = match (self.config.preemptions, place) {
             (Some(_), _) => Policy::Keep,
-            (None, None) => Policy::Awake(Vec::new()),
-            (None, Some((node, branch))) => Policy::Awake(self.tree.asleep(node, branch)),
+            (None, None) => Policy::Awake {
+                asleep: Vec::new(),
+                guide: Vec::new(),
+            },
+            (None, Some((node, branch))) => Policy::Awake {
+                asleep: self.tree.asleep(node, branch),
+                guide: match self.trust {
+                    Some(_) => self.tree.guide(node, branch),
+                    None => Vec::new(),
+                },
+            },
         };
         Cursor::new(index, script, policy)
     }
@@ -193,17 +211,23 @@ impl<F: Footprint> Exhaustive<F> {
         }
         let left = (self.tree.size() - self.progress.runs as f64).max(self.queue.len() as f64);
         self.progress.runs_left = Some(left.round() as u64);
-        if self
-            .config
-            .blocked_runs
-            .is_some_and(|cap| self.progress.blocked_runs >= cap)
-            && !self.queue.is_empty()
-        {
-            self.stop(format!(
-                "{} runs were blocked, which is the cap",
-                self.progress.blocked_runs
-            ));
+        if self.is_redundant() && !self.queue.is_empty() {
+            let blocked_runs = self.progress.blocked_runs;
+            self.ending
+                .get_or_insert(Ending::Redundant { blocked_runs });
         }
+    }
+
+    fn is_redundant(&self) -> bool {
+        let per_trace = self.config.blocked_runs_per_trace;
+        self.config.blocked_runs.is_some_and(|cap| {
+            self.progress.blocked_runs >= cap.max(per_trace * self.progress.traces)
+        })
+    }
+
+    /// The index of the next run, and the traces seen so far, for another search to go on from.
+    pub(crate) fn hand_over(&mut self) -> (u64, BTreeSet<u64>) {
+        (self.index, std::mem::take(&mut self.traces))
     }
 
     fn work_up(&mut self, place: Place, run: Run<F>) {
@@ -243,14 +267,37 @@ impl<F: Footprint> Exhaustive<F> {
             self.progress.traces = 1;
             return;
         };
+        if self
+            .trust
+            .as_mut()
+            .is_some_and(|trust| !trust.survives(&run))
+        {
+            self.lose_trust();
+        }
         let seen = Seen::grow(&mut self.tree, node, branch, run);
         if complete {
             self.traces.insert(seen.causality.id());
             self.progress.traces = self.traces.len() as u64;
         }
+        self.plan(index, &seen, &moved);
+        self.tree
+            .close(node, branch, &seen.grown.path, self.trust.is_some());
+    }
+
+    /// Adds the branches that a run asks for.
+    fn plan(&mut self, index: u64, seen: &Seen<F>, moved: &[Actor]) {
+        for &(node, branch) in &seen.grown.added {
+            self.queue(node, branch);
+        }
+        if self.trust.is_some() {
+            if self.plan_with_trust(seen) {
+                return;
+            }
+            self.lose_trust();
+        }
         let (wanted, unexplained) = match self.config.preemptions {
-            None => seen.reduced(&self.tree),
-            Some(_) => (seen.conservative(&self.tree, &moved), false),
+            None => seen.reduced(&self.tree, |_, _| false),
+            Some(_) => (seen.conservative(&self.tree, moved), false),
         };
         if unexplained {
             let why =
@@ -262,7 +309,34 @@ impl<F: Footprint> Exhaustive<F> {
         for (node, actor) in wanted.into_iter().rev() {
             self.want(node, actor);
         }
-        self.tree.close(node, branch, &seen.path);
+    }
+
+    /// The same where steps can be foreseen; `false` if they cannot.
+    fn plan_with_trust(&mut self, seen: &Seen<F>) -> bool {
+        if seen.grown.strayed {
+            return false;
+        }
+        let (added, unexplained) = seen.optimal(&mut self.tree);
+        for (node, branch) in added {
+            self.queue(node, branch);
+        }
+        let trust = self.trust.as_mut();
+        let owed = trust.is_some_and(|trust| trust.owe(seen, &mut self.tree));
+        owed && !unexplained
+    }
+
+    fn lose_trust(&mut self) {
+        for (node, actor) in self.trust.take().map_or_else(Vec::new, Trust::debts) {
+            if !self.tree.has_branch(node, actor) {
+                self.want(node, actor);
+            }
+            self.tree.release(node);
+        }
+    }
+
+    /// Whether steps could be foreseen so far, so that no run was cut.
+    pub fn is_optimal(&self) -> bool {
+        self.trust.is_some()
     }
 
     fn want(&mut self, node: NodeId, actor: Actor) {
@@ -276,6 +350,11 @@ impl<F: Footprint> Exhaustive<F> {
             return;
         }
         let branch = self.tree.add(node, actor);
+        self.queue(node, branch);
+    }
+
+    fn queue(&mut self, node: NodeId, branch: usize) {
+        let preemptions = self.tree.preemptions(node, self.tree.actor(node, branch));
         self.queue
             .insert((rank(preemptions), self.queued), Some((node, branch)));
         self.queued += 1;

@@ -11,20 +11,24 @@
 //! ```
 //!
 //! Every algorithm is one file and implements [`Explorer`]: [`Exhaustive`] (one run for each trace, or all that
-//! a number of preemptions can reach), [`Random`] (samplers for what is too large). [`Cursor::order`] and
-//! [`Cursor::replay`] need no explorer. None of them depends on how many cursors are out at once, nor on the
+//! a number of preemptions can reach), [`Random`] (samplers for what is too large), [`Thorough`] (the first, and the
+//! second once the first hardly finds anything new). [`Cursor::order`] and [`Cursor::replay`] need no explorer. None of them depends on how many cursors are out at once, nor on the
 //! order in which runs are reported.
 
 mod actors;
 mod causality;
 mod cursor;
+mod drift;
 mod exhaustive;
+mod optimal;
 mod plan;
 mod random;
 mod rng;
 mod sampler;
 mod shrink;
+mod thorough;
 mod tree;
+mod wakeup;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,14 +38,15 @@ pub use exhaustive::{Config, Exhaustive};
 pub use random::{Random, RandomConfig};
 pub use sampler::Sampler;
 pub use shrink::{FewerSwitches, fewer_switches};
+pub use thorough::Thorough;
 
 /// One of the things that run at the same time, by its position in the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Actor(pub u16);
 
-/// What a step read and wrote; the only thing the explorer asks of it is whether two of them commute.
-pub trait Footprint: Clone + Send {
+/// What a step read and wrote. The explorer asks of two of them whether they commute, and whether they are the same.
+pub trait Footprint: Clone + PartialEq + Send {
     /// Whether the two steps do not commute. Must be symmetric; if in doubt, `true`.
     fn conflicts(&self, other: &Self) -> bool;
 
@@ -119,6 +124,12 @@ pub enum Ending {
         /// The bound.
         preemptions: u32,
     },
+    /// So many runs led only to what was known that trying every trace was given up. [`Thorough`] then went on at
+    /// random, as far as its cap on runs allowed.
+    Redundant {
+        /// Runs that were cut.
+        blocked_runs: u64,
+    },
     /// It gave up before it had seen everything; why, in words.
     Stopped(String),
 }
@@ -137,4 +148,6 @@ pub struct Progress {
     pub runs_left: Option<u64>,
     /// Preemptions of the schedules being tried now.
     pub preemptions: u32,
+    /// Whether schedules are drawn at random, though every trace was to be seen (see [`Thorough`]).
+    pub gave_up: bool,
 }

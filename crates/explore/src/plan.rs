@@ -3,26 +3,23 @@
 use crate::Footprint;
 use crate::actors::Actors;
 use crate::causality::{Causality, Race};
-use crate::tree::{NodeId, Tree};
+use crate::tree::{Grown, NodeId, Tree};
 use crate::{Actor, Run};
 
 /// A run worked up so far that its races can be planned for.
-pub(crate) struct Seen {
+pub(crate) struct Seen<F> {
     pub causality: Causality,
-    /// The run's way through the tree, node by node.
-    pub path: Vec<(NodeId, usize)>,
-    /// Who could move at each of those nodes.
+    /// Where it is in the tree.
+    pub grown: Grown,
+    /// Who could move at each node on its way.
     pub enabled: Vec<Actors>,
+    /// Steps that a lock kept from being made, until the end.
+    pub pending: Vec<(Actor, F)>,
 }
 
-impl Seen {
+impl<F: Footprint> Seen<F> {
     /// Hangs a run into the tree, below the branch it was made for.
-    pub(crate) fn grow<F: Footprint>(
-        tree: &mut Tree<F>,
-        node: NodeId,
-        branch: usize,
-        run: Run<F>,
-    ) -> Self {
+    pub(crate) fn grow(tree: &mut Tree<F>, node: NodeId, branch: usize, run: Run<F>) -> Self {
         let causality = Causality::new(&run.events, &run.pending);
         let steps = run.events.len();
         let preempting: Vec<bool> = (0..steps).map(|at| run.preempts(at)).collect();
@@ -32,11 +29,19 @@ impl Seen {
                 .is_some_and(|e| e.contains(run.events[at].actor))
         };
         let running: Vec<bool> = (0..steps).map(goes_on).collect();
-        let path = tree.grow(node, branch, run.events, &preempting, &running);
+        let grown = tree.grow(
+            node,
+            branch,
+            run.events,
+            &preempting,
+            &running,
+            &run.enabled,
+        );
         Self {
             causality,
-            path,
+            grown,
             enabled: run.enabled,
+            pending: run.pending,
         }
     }
 
@@ -44,16 +49,22 @@ impl Seen {
     /// reversal, unless one of them is there already or asleep (and so explored elsewhere).
     ///
     /// The flag says that none of them could move, which no true footprints allow; then everybody is wanted.
-    pub(crate) fn reduced<F: Footprint>(&self, tree: &Tree<F>) -> (Vec<(NodeId, Actor)>, bool) {
-        let asleep = tree.sleep_sets(&self.path);
+    /// `wanted_before` adds to the branches that are there.
+    pub(crate) fn reduced(
+        &self,
+        tree: &Tree<F>,
+        wanted_before: impl Fn(NodeId, Actor) -> bool,
+    ) -> (Vec<(NodeId, Actor)>, bool) {
+        let asleep = tree.sleep_sets(&self.grown.path);
         let mut unexplained = false;
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for &race in self.causality.races().iter().filter(|race| race.reversible) {
-            let (node, _) = self.path[race.first];
+            let (node, _) = self.grown.path[race.first];
             let asleep = &asleep[race.first];
             let known = |actor: Actor| {
                 asleep.iter().any(|(a, _)| *a == actor)
                     || tree.has_branch(node, actor)
+                    || wanted_before(node, actor)
                     || wanted.contains(&(node, actor))
             };
             let initials = self.causality.initials(race);
@@ -73,12 +84,7 @@ impl Seen {
     /// Whether the reversed step can be trusted after all: its actor's next step at the place of the earlier one
     /// is known, from a run that made it there or in a place as good, and commutes with everything that is kept.
     /// Then the reversal begins with it as well, and is explored there.
-    fn is_foreseen<F: Footprint>(
-        &self,
-        tree: &Tree<F>,
-        race: Race,
-        asleep: &[(Actor, &F)],
-    ) -> bool {
+    fn is_foreseen(&self, tree: &Tree<F>, race: Race, asleep: &[(Actor, &F)]) -> bool {
         if !self.causality.is_next(race) {
             return false;
         }
@@ -86,12 +92,12 @@ impl Seen {
             .iter()
             .find(|(actor, _)| *actor == race.actor)
             .map(|(_, footprint)| *footprint);
-        let known = of_sleep.or_else(|| tree.footprint(self.path[race.first].0, race.actor));
+        let known = of_sleep.or_else(|| tree.footprint(self.grown.path[race.first].0, race.actor));
         known.is_some_and(|known| {
             let mut kept = self
                 .causality
                 .kept(race)
-                .filter_map(|at| tree.event(self.path[at]));
+                .filter_map(|at| tree.event(self.grown.path[at]));
             kept.all(|event| {
                 !event.footprint.conflicts(known) && !event.wakes.contains(&race.actor)
             })
@@ -113,11 +119,7 @@ impl Seen {
     /// preemption more, and the reduction may have dropped the only cheap schedule of a trace (Coons,
     /// Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013). Where it cannot move, everybody else.
     /// A step that enabled another counts here as well: coming to a closed lock is a switch without a preemption.
-    pub(crate) fn conservative<F: Footprint>(
-        &self,
-        tree: &Tree<F>,
-        moved: &[Actor],
-    ) -> Vec<(NodeId, Actor)> {
+    pub(crate) fn conservative(&self, tree: &Tree<F>, moved: &[Actor]) -> Vec<(NodeId, Actor)> {
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
         for race in self.causality.races() {
             let mut start = race.first;
@@ -125,7 +127,7 @@ impl Seen {
                 start -= 1;
             }
             for at in [race.first, start] {
-                let (node, _) = self.path[at];
+                let (node, _) = self.grown.path[at];
                 let able = self.enabled[at].contains(race.actor);
                 let actors = self.enabled[at]
                     .iter()

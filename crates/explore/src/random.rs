@@ -47,15 +47,20 @@ pub struct Random<F> {
 impl<F: Footprint> Random<F> {
     /// A search that starts from nothing.
     pub fn new(config: RandomConfig) -> Self {
+        Self::after(config, 0, BTreeSet::new())
+    }
+
+    /// A search that goes on from runs of another kind: so many of them, with these traces.
+    pub(crate) fn after(config: RandomConfig, runs: u64, traces: BTreeSet<u64>) -> Self {
         Self {
             config,
-            index: 0,
-            batch_end: 1,
+            index: runs,
+            batch_end: runs + 1,
             out: BTreeSet::new(),
             reported: BTreeMap::new(),
             lengths: Lengths::default(),
-            traces: BTreeSet::new(),
-            runs: 0,
+            traces,
+            runs,
         }
     }
 

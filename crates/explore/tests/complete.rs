@@ -5,8 +5,10 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::brute;
-use common::drive::exhaust;
+use common::drive::{exhaust, exhaust_and_tell};
 use common::generate::Generated;
+use common::known;
+use common::machine::Op;
 use deadheat_explore::{Config, Ending};
 
 /// Programs with more interleavings than this are left out.
@@ -24,15 +26,50 @@ fn programs(count: usize) -> impl Iterator<Item = (Generated, BTreeMap<u64, u64>
 
 #[test]
 fn no_trace_is_lost() {
-    let (mut runs, mut traces) = (0, 0);
+    let (mut runs, mut traces, mut foreseen) = (0, 0, 0);
     for (generated, classes) in programs(20_000) {
-        let found = exhaust(&generated.machine(), Config::default());
+        let (found, optimal) = exhaust_and_tell(&generated.machine(), Config::default());
         assert_eq!(found.classes, classes, "{generated:?}");
         assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
+        if optimal {
+            assert_eq!(found.progress.runs, classes.len() as u64, "{generated:?}");
+            foreseen += 1;
+        }
         runs += found.progress.runs;
         traces += found.progress.traces;
     }
-    println!("{traces} traces in {runs} runs");
+    println!("{traces} traces in {runs} runs; in {foreseen} programs all steps could be foreseen");
+    assert!(foreseen > 5_000, "{foreseen} programs");
+}
+
+#[test]
+fn no_trace_is_lost_by_source_sets_alone() {
+    let config = Config {
+        source_sets: true,
+        ..Config::default()
+    };
+    for (generated, classes) in programs(5_000) {
+        let found = exhaust(&generated.machine(), config.clone());
+        assert_eq!(found.classes, classes, "{generated:?}");
+        assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
+    }
+}
+
+/// The writer can come before the first reader's steps and after the last one's. Below the branch that begins with the
+/// writer's read the first reader sleeps, until the write; a search that calls the reversal covered there never
+/// sees the last reader come before the write and the first one after it.
+#[test]
+fn a_sleeping_reader_does_not_hide_a_reversal() {
+    let machine = known::lines(vec![
+        vec![Op::Read(0), Op::Read(0)],
+        vec![Op::Read(0), Op::Write(0, 0)],
+        vec![Op::Read(1), Op::Read(0)],
+    ]);
+    let classes = brute::classes(&machine, u32::MAX, CAP).expect("it is small");
+    let (found, optimal) = exhaust_and_tell(&machine, Config::default());
+    assert!(optimal);
+    assert_eq!(found.classes, classes);
+    assert_eq!(found.progress.runs, 6);
 }
 
 #[test]

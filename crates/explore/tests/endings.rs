@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::drive::{drive, exhaust, follow};
 use common::known;
 use common::machine::Print;
-use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Run};
+use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Run, Thorough};
 
 fn words(ending: Ending) -> String {
     match ending {
@@ -42,7 +42,7 @@ fn a_cap_on_runs_is_never_taken_for_the_end() {
 
 #[test]
 fn a_cap_on_blocked_runs_is_never_taken_for_the_end() {
-    let machine = known::lastzero(6);
+    let machine = known::marked_lastzero(6);
     let all = exhaust(&machine, Config::default()).progress.blocked_runs;
     assert!(all > 50, "the program is one of the worst");
     let found = exhaust(
@@ -52,8 +52,9 @@ fn a_cap_on_blocked_runs_is_never_taken_for_the_end() {
             ..Config::default()
         },
     );
-    assert!(words(found.ending).contains("blocked"));
-    assert!(found.progress.blocked_runs >= 20);
+    let blocked_runs = found.progress.blocked_runs;
+    assert_eq!(found.ending, Ending::Redundant { blocked_runs });
+    assert!(blocked_runs >= 20);
     let found = exhaust(
         &machine,
         Config {
@@ -61,6 +62,60 @@ fn a_cap_on_blocked_runs_is_never_taken_for_the_end() {
             ..Config::default()
         },
     );
+    assert_eq!(found.ending, Ending::Exhausted);
+}
+
+#[test]
+fn a_search_that_gave_up_goes_on_at_random_and_says_so() {
+    let machine = known::marked_lastzero(6);
+    let config = Config {
+        runs: Some(3_000),
+        blocked_runs: Some(20),
+        ..Config::default()
+    };
+    let alone = exhaust(&machine, config.clone());
+    let found = drive(&machine, &mut Thorough::new(config, 1), 1, |_| 0);
+    let blocked_runs = alone.progress.blocked_runs;
+    assert_eq!(found.ending, Ending::Redundant { blocked_runs });
+    assert!(found.progress.gave_up);
+    assert_eq!(found.progress.runs, 3_000);
+    assert_eq!(found.progress.blocked_runs, blocked_runs);
+    assert_eq!(
+        found.progress.traces as usize,
+        found.classes.len(),
+        "what both parts saw counts once"
+    );
+    assert!(found.classes.len() > alone.classes.len());
+    assert!(
+        alone
+            .schedules
+            .iter()
+            .all(|(index, s)| found.schedules[index] == *s),
+        "the first part is what it would be alone"
+    );
+}
+
+#[test]
+fn a_search_gives_up_by_itself_when_four_runs_in_five_show_nothing() {
+    let machine = known::marked_lastzero(11);
+    let config = Config {
+        runs: Some(20_000),
+        ..Config::default()
+    };
+    let found = drive(&machine, &mut Thorough::new(config, 1), 1, |_| 0);
+    let Ending::Redundant { blocked_runs } = found.ending else {
+        panic!("it went on: {:?}", found.progress);
+    };
+    assert!(blocked_runs >= 1_000);
+}
+
+#[test]
+fn a_search_with_little_to_cut_is_brought_to_its_end() {
+    let machine = known::marked_lastzero(5);
+    let all = exhaust(&machine, Config::default());
+    assert!(all.progress.blocked_runs > 0);
+    let found = drive(&machine, &mut Thorough::new(Config::default(), 1), 1, |_| 0);
+    assert_eq!(found, all);
     assert_eq!(found.ending, Ending::Exhausted);
 }
 

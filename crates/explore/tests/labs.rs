@@ -6,7 +6,7 @@ use common::drive::{Found, drive};
 use common::generate::{Dice, Generated};
 use common::known;
 use common::machine::{Machine, Print};
-use deadheat_explore::{Config, Exhaustive, Explorer, Random, RandomConfig};
+use deadheat_explore::{Config, Exhaustive, Explorer, Random, RandomConfig, Thorough};
 
 fn same_for_all<E: Explorer<Print>>(machine: &Machine, new: impl Fn() -> E) -> Found {
     let alone = drive(machine, &mut new(), 1, |_| 0);
@@ -68,6 +68,20 @@ fn drawing_does_not_depend_on_labs() {
         sampler: None,
     };
     same_for_all(&known::sql_lost_update(4), || Random::new(config.clone()));
+}
+
+#[test]
+fn giving_up_does_not_depend_on_labs() {
+    let config = Config {
+        runs: Some(200),
+        blocked_runs: Some(30),
+        ..Config::default()
+    };
+    let found = same_for_all(&known::marked_lastzero(7), || {
+        Thorough::new(config.clone(), 7)
+    });
+    assert_eq!(found.progress.runs, 200);
+    assert!(found.progress.gave_up);
 }
 
 #[test]

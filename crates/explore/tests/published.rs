@@ -8,7 +8,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::drive::exhaust;
+use common::drive::{exhaust, exhaust_and_tell};
 use common::known::{self, Unlock};
 use common::machine::Machine;
 use deadheat_explore::{Config, Ending};
@@ -51,17 +51,57 @@ fn counts_are_reached_exactly() {
                 continue;
             }
             let began = std::time::Instant::now();
-            let found = exhaust(&machine(&program, &size), Config::default());
+            let (found, optimal) = exhaust_and_tell(&machine(&program, &size), Config::default());
             println!(
-                "{program} {size}: {} traces in {} runs, {} of them blocked, {:?}",
+                "{program} {size}: {} traces in {} runs, {} of them blocked{}, {:?}",
                 found.classes.len(),
                 found.progress.runs,
                 found.progress.blocked_runs,
+                if optimal { "" } else { " (steps drift)" },
                 began.elapsed()
             );
+            if optimal {
+                assert_eq!(found.progress.runs, count as u64, "{program} {size}");
+            }
             assert_eq!(found.classes.len(), count, "{program} {size}");
             assert_eq!(found.progress.traces, count as u64);
             assert_eq!(found.ending, Ending::Exhausted);
         }
+    }
+}
+
+#[test]
+fn where_steps_can_be_foreseen_no_run_is_in_vain() {
+    for (machine, traces) in [
+        (known::lastzero(7), 320),
+        (known::fib_bench(2), 140),
+        (known::readers(6), 64),
+    ] {
+        let (found, optimal) = exhaust_and_tell(&machine, Config::default());
+        assert!(optimal);
+        assert_eq!(
+            (found.progress.runs, found.classes.len()),
+            (traces, traces as usize)
+        );
+    }
+}
+
+#[test]
+fn source_sets_alone_reach_the_counts_too() {
+    let config = Config {
+        source_sets: true,
+        ..Config::default()
+    };
+    for (machine, traces) in [
+        (known::lastzero(7), 320),
+        (known::fib_bench(2), 140),
+        (known::filesystem(16), 8),
+        (known::mutex(3, Unlock::Always), 6),
+    ] {
+        let found = exhaust(&machine, config.clone());
+        assert_eq!(
+            (found.ending, found.classes.len()),
+            (Ending::Exhausted, traces)
+        );
     }
 }

@@ -42,7 +42,14 @@ pub struct Found {
 }
 
 pub fn exhaust(machine: &Machine, config: Config) -> Found {
-    drive(machine, &mut Exhaustive::new(config), 1, |_| 0)
+    exhaust_and_tell(machine, config).0
+}
+
+/// Also tells whether all steps could be foreseen.
+pub fn exhaust_and_tell(machine: &Machine, config: Config) -> (Found, bool) {
+    let mut explorer = Exhaustive::new(config);
+    let found = drive(machine, &mut explorer, 1, |_| 0);
+    (found, explorer.is_optimal())
 }
 
 /// Keeps `labs` cursors out where it can; `pick` says which of those out comes back next.

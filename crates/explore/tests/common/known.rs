@@ -36,6 +36,21 @@ pub fn lastzero(n: usize) -> Machine {
     )
 }
 
+/// As `lastzero`, but the reader marks what it passes: what its steps touch depends on what they find, and nobody can
+/// say it beforehand. No search does well here.
+pub fn marked_lastzero(n: usize) -> Machine {
+    Machine::new(
+        n + 1,
+        program(move |t, log| match (t, log.len()) {
+            (0, k) if k <= n && log.last() != Some(&0) => Op::AddIf(n - k, 1, 0),
+            (0, _) => Op::End,
+            (j, 0) => Op::Read(j - 1),
+            (j, 1) => Op::Write(j, log[0] + 1),
+            _ => Op::End,
+        }),
+    )
+}
+
 pub fn filesystem(n: usize) -> Machine {
     let (inode_lock, block_lock, inode, busy) = (0, 32, 58, 90);
     Machine::new(
