@@ -48,6 +48,8 @@ pub(crate) struct Base {
     /// Whether something else than queries and changes was run since the database was put back.
     utility: bool,
     sequences: usize,
+    /// The level that a cure has made the default.
+    pub raised: Option<Isolation>,
     /// Names of the tables by oid.
     names: BTreeMap<u32, String>,
     /// What every run starts from.
@@ -70,6 +72,7 @@ impl Base {
             stamp: 0,
             utility: false,
             sequences: 0,
+            raised: None,
             names: BTreeMap::new(),
             start: BTreeMap::new(),
             blocking: None,
@@ -78,7 +81,11 @@ impl Base {
 
     /// From here on, what the database holds now is what every run starts from.
     pub async fn take_as_start(&mut self) -> Result<(), Trouble> {
-        let catalog = self.database.snapshot().await?;
+        let mut catalog = self.database.snapshot().await?;
+        if let Some(level) = self.raised {
+            // The session that asks is older than the setting.
+            level.name().clone_into(&mut catalog.isolation);
+        }
         self.stamp = self.database.schema_stamp().await?;
         self.names = self.table_names().await?;
         let counted = self
@@ -95,11 +102,11 @@ impl Base {
     }
 
     /// Drops the database; returns its label.
-    pub async fn retire(self) -> (String, bool) {
+    pub async fn retire(self) -> String {
         if let Err(error) = self.database.drop().await {
             tracing::warn!(%error, "a scratch database could not be dropped");
         }
-        (self.label, self.ours)
+        self.label
     }
 
     /// The database's name on the server.

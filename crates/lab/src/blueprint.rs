@@ -5,6 +5,7 @@ use std::sync::Arc;
 use deadheat_sandbox::{Database, PrivateOptions, Server, Spawn, Template};
 use deadheat_scenario::{Database as Plan, Scenario};
 
+use crate::cure::Cure;
 use crate::error::Trouble;
 use crate::http::Browsers;
 use crate::lab::Lab;
@@ -16,6 +17,8 @@ pub struct Blueprint {
     pub(crate) grounds: Arc<Vec<Ground>>,
     /// Cookies and saved values that every run starts with.
     pub(crate) browsers: Browsers,
+    /// What is to be done otherwise than the code does it.
+    pub(crate) cure: Arc<Cure>,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -59,6 +62,7 @@ impl Blueprint {
             scenario,
             grounds,
             browsers: Browsers::new(),
+            cure: Arc::default(),
         };
         drawn.with_before().await
     }
@@ -71,6 +75,7 @@ impl Blueprint {
             scenario,
             grounds,
             browsers: self.browsers.clone(),
+            cure: Arc::default(),
         }
     }
 

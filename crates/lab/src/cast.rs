@@ -8,6 +8,7 @@ use deadheat_explore::Actor;
 use deadheat_sandbox::Look;
 use deadheat_scenario::{Command, Request, SqlStep};
 
+use crate::again::Again;
 use crate::driver::Driver;
 use crate::error::Trouble;
 use crate::run::Seat;
@@ -81,13 +82,14 @@ impl Cast {
     ) -> Result<Driver, Trouble> {
         let role = self.role(actor);
         let say = stage.say.clone();
+        let again = Again::times(stage.cure.retries);
         Ok(match &role.script {
             Script::Http(requests) => {
                 let browser = stage.browsers.get(&role.name).cloned().unwrap_or_default();
                 let made = requests.iter().enumerate();
                 let made = made.filter(|(index, _)| !without.contains(index));
                 let requests = made.map(|(_, request)| request.clone()).collect();
-                Driver::http(actor, requests, browser, say)
+                Driver::http(actor, requests, browser, (say, again))
             }
             Script::Command {
                 command,
@@ -101,7 +103,7 @@ impl Cast {
                     .clients
                     .get(&actor)
                     .ok_or_else(|| Trouble::bug("a SQL actor has no session"))?;
-                Driver::sql(actor, steps.clone(), Arc::clone(client), say)
+                Driver::sql(actor, steps.clone(), Arc::clone(client), (say, again))
             }
         })
     }

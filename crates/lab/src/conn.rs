@@ -30,6 +30,8 @@ pub(crate) struct Conn {
     pub passed: Vec<Statement>,
     /// Whether something ran on it that outlives a transaction (SET, PREPARE, LISTEN, an advisory lock, …).
     pub stained: bool,
+    /// Whether its transaction has the lock of the cure that is tried.
+    pub locked: bool,
     /// Number of the session in this run, counted from 1; 0 when it had no step yet.
     pub number: u32,
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use crate::again::Again;
 use crate::base::results;
 use crate::http::{Browser, Call, send};
 use crate::record::{Reply, SqlError, Table};
@@ -28,6 +29,8 @@ pub(crate) enum Said {
         reply: Reply,
         last: bool,
     },
+    /// It failed and is done again: so many replies before it are taken back.
+    Again { actor: Actor, replies: usize },
     /// There was nothing (more) to do.
     Nothing { actor: Actor },
 }
@@ -37,11 +40,14 @@ pub(crate) struct Driver {
     go: UnboundedSender<()>,
     task: JoinHandle<()>,
     process: Option<Arc<Process>>,
+    /// To be told when the database has refused a statement of the actor.
+    pub again: Again,
 }
 
 /// How a driver talks to its lab.
 struct Line {
     actor: Actor,
+    again: Again,
     go: UnboundedReceiver<()>,
     say: UnboundedSender<Said>,
 }
@@ -56,6 +62,16 @@ impl Line {
         let actor = self.actor;
         // When the lab no longer listens there is nobody to tell.
         let _ = self.say.send(Said::Replied { actor, reply, last });
+    }
+
+    /// Whether what has failed is to be done again; then so many replies of it are taken back.
+    fn again(&mut self, failed: bool, replies: usize) -> bool {
+        let due = self.again.is_due(failed);
+        if due {
+            let actor = self.actor;
+            let _ = self.say.send(Said::Again { actor, replies });
+        }
+        due
     }
 
     fn nothing(&self) {
@@ -84,9 +100,11 @@ impl Driver {
         actor: Actor,
         requests: Vec<(Request, SocketAddr)>,
         browser: Browser,
-        say: UnboundedSender<Said>,
+        (say, again): (UnboundedSender<Said>, Again),
     ) -> Self {
-        Self::start(actor, say, None, |line| http(line, requests, browser))
+        Self::start(actor, (say, again), None, |line| {
+            http(line, requests, browser)
+        })
     }
 
     /// An actor that is a command, already started.
@@ -98,6 +116,7 @@ impl Driver {
     ) -> Self {
         let process = Arc::new(process);
         let watched = Arc::clone(&process);
+        let say = (say, Again::default());
         Self::start(actor, say, Some(process), |line| {
             command(line, run, watched)
         })
@@ -108,20 +127,21 @@ impl Driver {
         actor: Actor,
         steps: Vec<SqlStep>,
         client: Arc<Client>,
-        say: UnboundedSender<Said>,
+        (say, again): (UnboundedSender<Said>, Again),
     ) -> Self {
-        Self::start(actor, say, None, |line| sql(line, steps, client))
+        Self::start(actor, (say, again), None, |line| sql(line, steps, client))
     }
 
     fn start<F: Future<Output = ()> + Send + 'static>(
         actor: Actor,
-        say: UnboundedSender<Said>,
+        (say, again): (UnboundedSender<Said>, Again),
         process: Option<Arc<Process>>,
         script: impl FnOnce(Line) -> F,
     ) -> Self {
         let (go, told) = unbounded_channel();
         let line = Line {
             actor,
+            again: again.clone(),
             go: told,
             say,
         };
@@ -129,6 +149,7 @@ impl Driver {
             go,
             task: tokio::spawn(script(line)),
             process,
+            again,
         }
     }
 }
@@ -139,7 +160,12 @@ async fn http(mut line: Line, requests: Vec<(Request, SocketAddr)>, mut browser:
         if !line.told().await {
             return;
         }
-        let reply = ask(&mut browser, service, &request).await;
+        let reply = loop {
+            let reply = ask(&mut browser, service, &request).await;
+            if !line.again(reply.has_failed(), 0) {
+                break reply;
+            }
+        };
         line.replied(reply, index + 1 == count);
     }
 }
@@ -188,12 +214,31 @@ async fn command(mut line: Line, run: String, process: Arc<Process>) {
     );
 }
 
+/// Where a SQL actor may have to begin again: at the start of its transaction.
+struct Start {
+    /// The step.
+    at: usize,
+    values: BTreeMap<String, Option<String>>,
+    /// Replies that were given since.
+    replies: usize,
+    /// Whether a transaction is open.
+    open: bool,
+}
+
 async fn sql(mut line: Line, steps: Vec<SqlStep>, client: Arc<Client>) {
     let mut values: BTreeMap<String, Option<String>> = BTreeMap::new();
     // A statement left out is no reply, so which one is the last shows only when the next is due.
     let mut pending: Option<Reply> = None;
-    for step in steps {
-        let due = due(&step, &values, &client).await;
+    let mut start = Start {
+        at: 0,
+        values: values.clone(),
+        replies: 0,
+        open: false,
+    };
+    let (mut at, mut again) = (0, false);
+    while let Some(step) = steps.get(at) {
+        at += 1;
+        let due = due(step, &values, &client).await;
         let (sql, ready) = match due {
             Ok(None) => continue,
             Ok(Some(sql)) => (sql, Ok(())),
@@ -201,19 +246,56 @@ async fn sql(mut line: Line, steps: Vec<SqlStep>, client: Arc<Client>) {
         };
         if let Some(reply) = pending.take() {
             line.replied(reply, false);
+            start.replies += 1;
         }
-        if !line.told().await {
+        // What is done again is still the same turn.
+        if !again && !line.told().await {
             return;
         }
+        again = false;
+        if !start.open {
+            start = Start {
+                at: at - 1,
+                values: values.clone(),
+                replies: 0,
+                open: false,
+            };
+        }
+        start.open = is_open_after(&sql, start.open);
         let reply = match ready {
             Ok(()) => run_sql(&client, sql, &mut values).await,
             Err(error) => failed(sql, "", error),
         };
+        if line.again(reply.has_failed(), start.replies) {
+            if start.open {
+                // It fails only where the connection is gone, which the next statement will say.
+                let _ = client.simple_query("rollback").await;
+            }
+            (at, start.open, again) = (start.at, false, true);
+            values.clone_from(&start.values);
+            continue;
+        }
         pending = Some(reply);
     }
     match pending {
         Some(reply) => line.replied(reply, true),
         None => line.nothing(),
+    }
+}
+
+/// Whether a transaction is open behind the statement.
+fn is_open_after(sql: &str, open: bool) -> bool {
+    let words: Vec<String> = sql
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(3)
+        .map(str::to_lowercase)
+        .collect();
+    match words.first().map(String::as_str) {
+        Some("begin" | "start") => true,
+        Some("commit" | "end" | "abort") => false,
+        Some("rollback") => words.iter().any(|word| word == "to") && open,
+        _ => open,
     }
 }
 

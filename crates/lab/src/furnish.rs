@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Gate, ToServer, Upstream};
+use deadheat_gate::{Gate, Reword, ToServer, Upstream};
 use deadheat_sandbox::{Address, Database, Tls};
 use deadheat_scenario::{Reset, Work};
 use tokio_postgres::{Config, NoTls};
 
-use crate::base::Base;
 use crate::cast::{Cast, Role, Script};
 use crate::driver::ask;
 use crate::error::Trouble;
@@ -34,11 +33,9 @@ impl Lab {
         let single = blueprint.grounds.len() == 1;
         for ground in blueprint.grounds.iter() {
             let label = if single { "" } else { &ground.name };
-            let database = ground.fork().await?;
-            self.stage
-                .bases
-                .push(Base::new(label, ground.plan.server.is_none(), database));
+            self.stage.bases.push(blueprint.copy(ground, label).await?);
         }
+        self.stage.cure = Arc::clone(&blueprint.cure);
         let services = self.open_services().await?;
         self.cast_actors(&services).await?;
         self.services_at = services;
@@ -189,6 +186,10 @@ impl Lab {
         let gate = Gate::open(upstream(address)?, tag, self.events.clone(), guard.door())
             .await
             .map_err(Trouble::system("opening a gate on 127.0.0.1"))?;
+        let cure = &self.blueprint.cure;
+        if cure.rewords() {
+            gate.reword(Arc::clone(cure) as Arc<dyn Reword>);
+        }
         self.gates.push(gate);
         Ok(self.gates.len() - 1)
     }

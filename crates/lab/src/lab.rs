@@ -300,9 +300,9 @@ impl Lab {
             for base in std::mem::take(&mut self.stage.bases) {
                 labels.push(base.retire().await);
             }
-            for (ground, label) in Arc::clone(&self.blueprint).grounds.iter().zip(labels) {
-                let (label, ours) = label;
-                let mut base = Base::new(&label, ours, ground.fork().await?);
+            let blueprint = Arc::clone(&self.blueprint);
+            for (ground, label) in blueprint.grounds.iter().zip(labels) {
+                let mut base = blueprint.copy(ground, &label).await?;
                 base.take_as_start().await?;
                 self.stage.bases.push(base);
             }

@@ -7,10 +7,12 @@
 //! `furnish` builds a lab, `stage` is what stays between runs (`locks` what it asks its databases), `cast` and `driver`
 //! are the actors, `run` is the turn of one actor after the other.
 
+mod again;
 mod base;
 mod blueprint;
 mod cast;
 mod conn;
+mod cure;
 mod difference;
 mod driver;
 mod error;
@@ -33,6 +35,7 @@ mod touched;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};
 pub use blueprint::Blueprint;
+pub use cure::Cure;
 pub use difference::first_difference;
 pub use error::{Difference, Trouble};
 pub use lab::{Lab, Options};

@@ -17,6 +17,10 @@ pub struct Notes {
     varying: BTreeMap<(String, String), String>,
     /// What was asked for in serial runs, by actor, and how it was refused; `None` once it was not.
     refused: BTreeMap<(String, String), Option<String>>,
+    /// Requests of one run that were sent again, at most.
+    retries: u32,
+    /// First statements of transactions that the lock of a cure could not be put before.
+    not_locked: BTreeSet<String>,
 }
 
 impl Notes {
@@ -61,6 +65,8 @@ impl Notes {
         self.said.extend(other.said.iter().cloned());
         self.stalled.extend(other.stalled.iter().cloned());
         self.background.extend(other.background.iter().cloned());
+        self.retries = self.retries.max(other.retries);
+        self.not_locked.extend(other.not_locked.iter().cloned());
         for (key, note) in &other.varying {
             self.varying
                 .entry(key.clone())
@@ -111,6 +117,24 @@ impl Notes {
             "a reply was too large to hold (16 MB): it was streamed, and its statement has no commit gap"
                 .to_owned(),
         );
+    }
+
+    /// How often an actor's request was sent again in one run, at most.
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// A transaction that could not be made to take the lock of the cure that is tried, by its first statement.
+    pub fn not_locked_first(&self) -> Option<&str> {
+        self.not_locked.first().map(String::as_str)
+    }
+
+    pub(crate) fn retried(&mut self, times: u32) {
+        self.retries = self.retries.max(times);
+    }
+
+    pub(crate) fn not_locked(&mut self, sql: &str) {
+        self.not_locked.insert(deadheat_sql::shorten(sql, 80));
     }
 
     pub(crate) fn left_open(&mut self) {

@@ -223,3 +223,15 @@ pub struct Invariant {
     /// What the query said when it did not return true (`false`, an error, …).
     pub said: String,
 }
+impl Reply {
+    /// Whether it is an error: one of the database, of the service (5xx), or none at all.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Self::Http { status, .. } => *status >= 500,
+            Self::NoAnswer { .. } => true,
+            Self::Command { status, .. } => *status != 0,
+            Self::Sql { error, .. } => error.is_some(),
+        }
+    }
+}
+

@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 use crate::base::Base;
 use crate::cast::Cast;
 use crate::conn::{Conn, Phase, Work};
+use crate::cure::Cure;
 use crate::driver::Said;
 use crate::error::Trouble;
 use crate::frozen::Frozen;
@@ -66,6 +67,8 @@ pub(crate) struct Stage {
     pub browsers: Browsers,
     /// Tables that are known to be written; while nothing is known, every read is a step.
     pub known: Option<Arc<Touched>>,
+    /// What is done otherwise than the code does it.
+    pub cure: Arc<Cure>,
     /// Server processes that wait and are stopped meanwhile.
     pub frozen: Frozen,
     /// Sessions of the SQL actors.
@@ -95,6 +98,7 @@ impl Stage {
             browsers: BTreeMap::new(),
             clients: BTreeMap::new(),
             known: None,
+            cure: Arc::default(),
             frozen: Frozen::default(),
         }
     }
@@ -331,6 +335,7 @@ impl Stage {
                 status: TxStatus::Idle,
                 passed: Vec::new(),
                 stained: false,
+                locked: false,
                 number: 0,
             },
         );

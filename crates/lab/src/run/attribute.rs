@@ -28,6 +28,12 @@ impl Run<'_> {
                 seat.done = last;
                 seat.at_pause = !last;
             }
+            Signal::Said(Said::Again { actor, replies }) => {
+                let told = &mut self.seat_mut(actor).replies;
+                told.truncate(told.len().saturating_sub(replies));
+                self.retries += 1;
+                self.stage.notes.retried(self.retries);
+            }
             Signal::Said(Said::Nothing { actor }) => self.seat_mut(actor).done = true,
             Signal::Gate(Event::Arrived { session, batch }) => self.arrived(session, batch)?,
             Signal::Gate(Event::Withdrawn { session }) => {

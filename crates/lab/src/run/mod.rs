@@ -103,6 +103,8 @@ pub(crate) struct Run<'s> {
     pub numbered: u32,
     /// The part of the scenario that takes part, if not all.
     pub part: Option<Arc<Part>>,
+    /// Requests that were sent again.
+    pub retries: u32,
     /// The scenario's invariants.
     invariants: &'s [Invariant],
     /// Invariants found broken after a commit.
@@ -141,6 +143,7 @@ impl<'s> Run<'s> {
             part: None,
             invariants,
             broken: Vec::new(),
+            retries: 0,
         }
     }
 

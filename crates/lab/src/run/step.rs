@@ -10,6 +10,7 @@ use super::settle::Settled;
 use super::wait::Waited;
 use super::{Place, Run};
 use crate::conn::{Phase, Work};
+use crate::cure::is_retryable;
 use crate::error::Trouble;
 use crate::record::{Access, SqlError, Step, StepKind};
 
@@ -117,6 +118,7 @@ impl Run<'_> {
                 work.step = index;
                 conn.phase = Phase::Executing(work);
                 let how = self.stage.how(session)?;
+                self.stage.lock_first(session, &how);
                 self.stage.conn(session)?.handle.release(how);
             }
             Phase::GapOpen(mut work) => {
@@ -185,6 +187,7 @@ impl Run<'_> {
             Phase::Answered(work, ran) => {
                 let step = work.step;
                 note(&mut self.steps[step], &ran);
+                self.note_refusal(actor, &ran);
                 let footprint = self.stage.work_footprint(session, &work, &ran, actor);
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
@@ -202,6 +205,7 @@ impl Run<'_> {
             Phase::Committed(work, ran) => {
                 let step = work.step;
                 note(&mut self.steps[step], &ran);
+                self.note_refusal(actor, &ran);
                 // A commit that failed has undone everything instead.
                 let footprint = self
                     .stage
@@ -214,6 +218,14 @@ impl Run<'_> {
                 Ok(footprint)
             }
             _ => Err(Trouble::bug("an answer was booked that had not come")),
+        }
+    }
+
+    /// Tells the actor's driver that trying again may help.
+    fn note_refusal(&self, actor: Actor, ran: &Ran) {
+        let code = ran.error.as_ref().map(|error| error.code.as_str());
+        if let (true, Some(driver)) = (code.is_some_and(is_retryable), &self.seat(actor).driver) {
+            driver.again.refused();
         }
     }
 
