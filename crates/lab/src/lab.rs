@@ -110,7 +110,10 @@ impl Lab {
     pub fn table_names(&self) -> BTreeMap<(usize, u32), String> {
         let bases = self.stage.bases.iter().enumerate();
         bases
-            .flat_map(|(index, base)| base.shown_names().map(move |(oid, name)| ((index, oid), name)))
+            .flat_map(|(index, base)| {
+                base.shown_names()
+                    .map(move |(oid, name)| ((index, oid), name))
+            })
             .collect()
     }
 

@@ -211,18 +211,6 @@ pub enum Reply {
     },
 }
 
-/// An invariant as evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invariant {
-    /// Its name in the scenario.
-    pub name: String,
-    /// Whether it held.
-    pub holds: bool,
-    /// The step after which it was broken, counted from 0; the number of steps when it was evaluated at the end.
-    pub at: usize,
-    /// What the query said when it did not return true (`false`, an error, …).
-    pub said: String,
-}
 impl Reply {
     /// Whether it is an error: one of the database, of the service (5xx), or none at all.
     pub fn has_failed(&self) -> bool {
@@ -235,3 +223,15 @@ impl Reply {
     }
 }
 
+/// An invariant as evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invariant {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// The step after which it was broken, counted from 0; the number of steps when it was evaluated at the end.
+    pub at: usize,
+    /// What the query said when it did not return true (`false`, an error, …).
+    pub said: String,
+}
