@@ -271,6 +271,7 @@ impl Lab {
             tables,
             invariants,
             end: played.end,
+            left_open: played.left_open,
         };
         Ok((record, played.explored))
     }

@@ -243,6 +243,7 @@ mod tests {
             tables: BTreeMap::new(),
             invariants: Vec::new(),
             end: End::Finished,
+            left_open: Vec::new(),
         }
     }
 

@@ -20,6 +20,18 @@ pub struct Record {
     pub invariants: Vec<Invariant>,
     /// How the run ended.
     pub end: End,
+    /// Transactions that were still open when all actors had finished, each by the number of its session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_open: Vec<LeftOpen>,
+}
+
+/// A transaction that its actor left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeftOpen {
+    /// Whose it is.
+    pub actor: Actor,
+    /// Number of the session, as in [`Step::session`].
+    pub session: u32,
 }
 
 /// How a run ended.

@@ -23,7 +23,7 @@ use crate::frozen::Frozen;
 use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;
-use crate::record::Invariant;
+use crate::record::{Invariant, LeftOpen};
 use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
@@ -426,12 +426,13 @@ impl Stage {
         }
     }
 
-    /// Leaves no transaction open and no session changed behind a run.
-    pub async fn tidy(&mut self, finished: bool) -> Result<(), Trouble> {
+    /// Leaves no transaction open and no session changed behind a run; returns what was open when all had finished.
+    pub async fn tidy(&mut self, finished: bool) -> Result<Vec<LeftOpen>, Trouble> {
         self.frozen.thaw_all();
         let mut resetting = Vec::new();
+        let mut left_open = Vec::new();
         for (id, conn) in &mut self.conns {
-            conn.number = 0;
+            let session = std::mem::take(&mut conn.number);
             conn.passed.clear();
             let at_rest = matches!(conn.phase, Phase::Idle) && conn.status == TxStatus::Idle;
             let own = matches!(
@@ -443,6 +444,7 @@ impl Stage {
             }
             if finished && conn.status != TxStatus::Idle {
                 self.notes.left_open();
+                left_open.extend(conn.owner.map(|actor| LeftOpen { actor, session }));
             }
             if own && matches!(conn.phase, Phase::Idle) {
                 conn.handle.reset();
@@ -469,6 +471,7 @@ impl Stage {
                 None => patience -= 1,
             }
         }
-        Ok(())
+        left_open.sort_unstable();
+        Ok(left_open)
     }
 }

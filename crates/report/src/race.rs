@@ -122,6 +122,7 @@ fn checks(saved: &Saved, style: Style) -> String {
                 "serial" => "no serial order of the actors ends like this".to_owned(),
                 "errors" => "an error reaches a user that no serial order has".to_owned(),
                 "stuck" => "no actor can move".to_owned(),
+                "left open" => "a transaction is left open that no serial order leaves".to_owned(),
                 name => format!("broken: {name}"),
             };
             paragraph(&format!("✗ {text}"), Ink::Bad, style)

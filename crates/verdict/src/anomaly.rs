@@ -67,6 +67,8 @@ pub enum Kind {
     UnhandledError,
     /// No actor can move.
     Stuck,
+    /// An actor finished and left a transaction open.
+    LeftOpen,
     /// A check of the scenario is broken, and the cause has no name.
     Invariant,
     /// None of these.

@@ -123,7 +123,7 @@ fn sql_reply(sql: &str, table: &Table, tag: &str, error: Option<&str>) -> Flat {
         leaves: Vec::new(),
         bag: None,
     };
-    if sql.to_lowercase().contains("order by") {
+    if crate::listing::orders(sql) {
         for (n, row) in table.rows.iter().enumerate() {
             for (column, cell) in table.columns.iter().zip(row) {
                 flat.leaves.push(Leaf {

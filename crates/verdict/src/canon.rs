@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadheat_explore::Actor;
 use deadheat_lab::record::Record;
 
-use crate::body::{Flat, flatten};
+use crate::body::{Flat, Leaf, flatten};
 use crate::calibration::{Calibration, Part};
 use crate::iso;
+use crate::listing::Results;
 use crate::pattern::without_clocks;
 use crate::rules::Rules;
 
@@ -117,11 +118,12 @@ impl Outcome {
             if absent.contains(&actor) {
                 continue;
             }
+            let results = Results::of(record, actor);
             for (n, reply) in replies.iter().enumerate() {
                 let flat = flatten(reply, rules);
                 let group = Group::Reply(actor, n);
                 requests.insert(group.clone(), crate::words::asked(reply));
-                groups.insert(group, reader.reply(&flat));
+                groups.insert(group, reader.reply(&flat, &results.unordered(reply)));
             }
         }
         iso::rename(&mut groups, &reader.families());
@@ -212,8 +214,8 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn reply(&mut self, flat: &Flat) -> Vec<Row> {
-        let fixed = |text: &str| vec![Atom::Text(text.to_owned())];
+    /// `unordered`: paths of lists whose elements have no order.
+    fn reply(&mut self, flat: &Flat, unordered: &BTreeSet<String>) -> Vec<Row> {
         let mut rows = vec![Row {
             cells: vec![fixed("head"), fixed(&flat.head)],
             shown: vec![match flat.head.parse::<u64>() {
@@ -222,32 +224,50 @@ impl Reader<'_> {
                 _ => flat.head.clone(),
             }],
         }];
+        // An element of such a list is one row, whatever its number.
+        let mut elements: BTreeMap<&str, usize> = BTreeMap::new();
         for leaf in &flat.leaves {
-            let value = match &leaf.text {
-                None => vec![Atom::Blank],
-                Some(text) if leaf.moves => {
-                    let cell = self.cell(&format!("{} {}", flat.shape, leaf.place), text);
-                    if leaf.exact == leaf.place || cell != fixed(text) {
-                        cell
-                    } else {
-                        self.cell(&format!("{} {}", flat.shape, leaf.exact), text)
-                    }
-                }
-                Some(text) => fixed(text),
+            let value = self.leaf(&flat.shape, leaf);
+            let shown = leaf.text.as_deref().unwrap_or("(masked)");
+            let Some((list, element, rest)) = element_of(&leaf.at, unordered) else {
+                rows.push(Row {
+                    cells: vec![fixed(&leaf.at), value],
+                    shown: vec![format!("{} {shown}", leaf.at)],
+                });
+                continue;
             };
-            rows.push(Row {
-                cells: vec![fixed(&leaf.at), value],
-                shown: vec![format!(
-                    "{} {}",
-                    leaf.at,
-                    leaf.text.as_deref().unwrap_or("(masked)")
-                )],
+            let row = *elements.entry(element).or_insert_with(|| {
+                rows.push(Row {
+                    cells: vec![fixed(list)],
+                    shown: vec![format!("{list}[…]")],
+                });
+                rows.len() - 1
             });
+            rows[row].cells.extend([fixed(rest), value]);
+            if leaf.moves || !shown.starts_with(['{', '[']) {
+                let text = format!(" {} {shown}", rest.trim_start_matches('.'));
+                rows[row].shown[0].push_str(text.trim_end());
+            }
         }
         if let Some(bag) = &flat.bag {
             rows.extend(self.rows(&flat.shape, &bag.columns, &bag.rows, &[]));
         }
         rows
+    }
+
+    fn leaf(&mut self, shape: &str, leaf: &Leaf) -> Cell {
+        match &leaf.text {
+            None => vec![Atom::Blank],
+            Some(text) if leaf.moves => {
+                let cell = self.cell(&format!("{shape} {}", leaf.place), text);
+                if leaf.exact == leaf.place || cell != fixed(text) {
+                    cell
+                } else {
+                    self.cell(&format!("{shape} {}", leaf.exact), text)
+                }
+            }
+            Some(text) => fixed(text),
+        }
     }
 
     fn cell(&mut self, place: &str, text: &str) -> Cell {
@@ -270,4 +290,21 @@ impl Reader<'_> {
             })
             .collect()
     }
+}
+
+fn fixed(text: &str) -> Cell {
+    vec![Atom::Text(text.to_owned())]
+}
+
+/// The list without an order that a place is in, the element with its number, and where in it the place is.
+fn element_of<'p>(
+    at: &'p str,
+    unordered: &BTreeSet<String>,
+) -> Option<(&'p str, &'p str, &'p str)> {
+    unordered.iter().find_map(|list| {
+        let inside = at.strip_prefix(list.as_str())?;
+        let end = inside.strip_prefix('[')?.find(']')? + 2;
+        let length = list.len();
+        Some((&at[..length], &at[..length + end], &at[length + end..]))
+    })
 }

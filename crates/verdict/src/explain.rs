@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Access, End, Invariant, Record, Step, StepKind};
+use deadheat_lab::record::{Access, End, Invariant, LeftOpen, Record, Step, StepKind};
 
 use crate::errors::{Effects, Reached};
 use crate::graph::{Dependency, Edge, transactions};
@@ -393,6 +393,35 @@ pub(crate) fn stuck(record: &Record) -> Vec<String> {
         out.push(format!("{} waits for {what}.", words::name(record, *actor)));
     }
     out
+}
+
+/// Steps of the transactions that were left open.
+pub(crate) fn of_open(record: &Record, left_open: &[LeftOpen]) -> Vec<usize> {
+    transactions(record)
+        .into_iter()
+        .filter(|tx| {
+            let last = tx.steps.last().and_then(|n| record.steps.get(*n));
+            let open = |step: &Step| left_open.iter().any(|open| open.session == step.session);
+            tx.committed.is_none() && last.is_some_and(open)
+        })
+        .flat_map(|tx| tx.steps)
+        .collect()
+}
+
+/// Sentences for transactions left open.
+pub(crate) fn left_open(record: &Record, left_open: &[LeftOpen]) -> Vec<String> {
+    left_open
+        .iter()
+        .map(|open| {
+            let last = of_open(record, &[*open]).last().copied();
+            let last = last.map_or_else(String::new, |n| format!(" after {}", step(record, n)));
+            format!(
+                "{} finished and left a transaction open{last}: what it has locked stays locked and its connection is lost \
+                 to the others. It does so in no serial order.",
+                words::name(record, open.actor)
+            )
+        })
+        .collect()
 }
 
 /// Sentences for broken invariants.

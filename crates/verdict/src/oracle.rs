@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{End, Invariant, Record, Step};
+use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step};
 
-use crate::anomaly::{self, Anomaly, Kind};
+use crate::anomaly::Kind;
 use crate::calibration::Calibration;
 use crate::canon::Outcome;
 use crate::differ::{Difference, differences};
 use crate::errors::{self, Reached};
-use crate::graph::{self, Edge};
+use crate::finding::{Finding, Wrong, finding, first_broken};
 use crate::orders::{likely_order, nearest_unknown};
 use crate::rules::Rules;
 use crate::{explain, words};
@@ -32,40 +32,6 @@ pub enum Judgement {
     BrokenSerially(Vec<String>),
     /// It cannot be said; why, in words.
     Inconclusive(String),
-}
-
-/// A race.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What reports call it.
-    pub kind: Kind,
-    /// What the literature calls it, where the cycle bears a name.
-    pub anomaly: Option<Anomaly>,
-    /// The checks that failed: `serial`, `errors`, `stuck`, and names of invariants.
-    pub checks: Vec<String>,
-    /// Dependencies that go round in a circle; empty where none was found.
-    pub cycle: Vec<Edge>,
-    /// Indexes of the steps that matter.
-    pub matters: BTreeSet<usize>,
-    /// The explanation, a sentence each.
-    pub why: Vec<String>,
-    /// What differs from the nearest serial outcome.
-    pub differs: Vec<Difference>,
-    /// The serial order with the nearest outcome, by names.
-    pub nearest: Vec<String>,
-}
-
-impl Finding {
-    /// The steps of the cycle in the order of its edges.
-    pub fn cycle_steps(&self) -> Vec<usize> {
-        let mut steps: Vec<usize> = self
-            .cycle
-            .iter()
-            .flat_map(|e| [e.from_step, e.to_step])
-            .collect();
-        steps.dedup();
-        steps
-    }
 }
 
 struct Serial {
@@ -209,7 +175,8 @@ impl Oracle {
                 return Judgement::NeedsSerial(orders.clone());
             }
         }
-        if broken.is_empty() && errors.is_empty() {
+        let left_open = self.new_left_open(record);
+        if broken.is_empty() && errors.is_empty() && left_open.is_empty() {
             match compared {
                 Compared::Equal if serially.is_empty() => return Judgement::Clean,
                 Compared::Equal => {
@@ -232,7 +199,12 @@ impl Oracle {
             .as_ref()
             .and_then(|(order, _)| self.serial.get(*order));
         let serial = serial.map(|serial| &serial.record);
-        Judgement::Race(Box::new(finding(record, serial, &broken, &errors, against)))
+        let wrong = Wrong {
+            broken: &broken,
+            errors: &errors,
+            left_open: &left_open,
+        };
+        Judgement::Race(Box::new(finding(record, serial, &wrong, against)))
     }
 
     fn stuck(&self, record: &Record) -> Finding {
@@ -247,6 +219,18 @@ impl Oracle {
             differs: Vec::new(),
             nearest: Vec::new(),
         }
+    }
+
+    /// Transactions left open by actors that close theirs in every known serial order.
+    fn new_left_open(&self, record: &Record) -> Vec<LeftOpen> {
+        let serially: BTreeSet<Actor> = self
+            .serial
+            .values()
+            .flat_map(|serial| serial.record.left_open.iter().map(|open| open.actor))
+            .collect();
+        let mut out = record.left_open.clone();
+        out.retain(|open| !serially.contains(&open.actor));
+        out
     }
 
     /// Errors that are not allowed and that the actor gets in no known serial order.
@@ -365,111 +349,4 @@ fn clocks(differs: &[Difference]) -> String {
     format!(
         "the outcome differs from every serial order only in what reads like a clock; mask it if it is one ({first})"
     )
-}
-
-/// Whether serial equivalence is known to be broken, and the nearest serial order with what differs.
-type Against<'a> = (bool, Option<(&'a Vec<Actor>, Vec<Difference>)>);
-
-fn finding(
-    record: &Record,
-    nearest_record: Option<&Record>,
-    broken: &[&Invariant],
-    errors: &[Reached],
-    against: Against<'_>,
-) -> Finding {
-    let (serial, against) = against;
-    let (nearest, differs) = against.map_or_else(Default::default, |(order, differs)| {
-        (
-            order.iter().map(|a| words::name(record, *a)).collect(),
-            differs,
-        )
-    });
-    let tables: Vec<String> = differs
-        .iter()
-        .filter_map(|d| match d {
-            Difference::Row { table, .. } => Some(table.clone()),
-            _ => None,
-        })
-        .collect();
-    let cycle = graph::cycle(&graph::edges(record), &tables).unwrap_or_default();
-    let retryable = errors.iter().find(|e| e.is_retryable());
-    // Nothing is wrong but what somebody was told.
-    let told = tables.is_empty() && broken.is_empty();
-    let (anomaly, kind) = match retryable {
-        Some(error) if told || cycle.is_empty() => (None, aborted(error)),
-        None if told && !errors.is_empty() => (None, Kind::UnhandledError),
-        _ if !cycle.is_empty() => anomaly::name(record, &cycle),
-        _ if !errors.is_empty() => (None, Kind::UnhandledError),
-        _ if !broken.is_empty() => (None, Kind::Invariant),
-        _ => (None, Kind::Other),
-    };
-    let mut why = Vec::new();
-    let only_here = nearest_record.map_or_else(Vec::new, |serial| {
-        explain::only_here(record, serial, &cycle)
-    });
-    if retryable.is_none() || !told {
-        why.extend(explain::cycle(record, &cycle));
-        why.extend(explain::not_serially(record, &only_here, &cycle));
-    }
-    why.extend(explain::errors(record, errors));
-    why.extend(explain::broken(record, broken));
-    if why.is_empty() {
-        why.extend(explain::unsure(record));
-        why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
-    }
-    let mut matters = explain::matters(record, &cycle, errors);
-    matters.extend(only_here);
-    matters.extend(
-        broken
-            .iter()
-            .map(|i| i.at)
-            .filter(|at| *at < record.steps.len()),
-    );
-    Finding {
-        kind,
-        anomaly,
-        checks: checks(serial, errors, broken),
-        cycle,
-        matters,
-        why,
-        differs,
-        nearest,
-    }
-}
-
-fn checks(serial: bool, errors: &[Reached], broken: &[&Invariant]) -> Vec<String> {
-    let mut checks = Vec::new();
-    if serial {
-        checks.push("serial".to_owned());
-    }
-    if !errors.is_empty() {
-        checks.push("errors".to_owned());
-    }
-    checks.extend(broken.iter().map(|i| i.name.clone()));
-    checks
-}
-
-/// Each broken invariant where it was first seen broken.
-fn first_broken(record: &Record) -> Vec<&Invariant> {
-    let mut out: Vec<&Invariant> = Vec::new();
-    for invariant in record.invariants.iter().filter(|i| !i.holds) {
-        match out.iter_mut().find(|known| known.name == invariant.name) {
-            Some(known) if invariant.at < known.at => *known = invariant,
-            Some(_) => {}
-            None => out.push(invariant),
-        }
-    }
-    out
-}
-
-fn aborted(error: &Reached) -> Kind {
-    let code = error
-        .cause
-        .as_ref()
-        .map_or(error.code.as_str(), |(_, code)| code);
-    if code == "40P01" || error.code == "40P01" {
-        Kind::Deadlock
-    } else {
-        Kind::SerializationFailure
-    }
 }

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::anomaly::{Anomaly, Kind};
 use crate::differ::Difference;
+use crate::finding::Finding;
 use crate::layout::lay_out;
-use crate::oracle::Finding;
 use crate::words;
 
 /// The version of the file that this program writes and reads.

@@ -273,6 +273,7 @@ impl Shrinker<'_> {
             "serial" => true,
             "errors" => !errors::reached(record).is_empty(),
             "stuck" => matches!(record.end, End::Stuck(_)),
+            "left open" => !record.left_open.is_empty(),
             name => record
                 .invariants
                 .iter()

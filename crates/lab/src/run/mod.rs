@@ -38,7 +38,7 @@ use crate::cast::Cast;
 use crate::driver::Driver;
 use crate::error::Trouble;
 use crate::part::Part;
-use crate::record::{End, Invariant as Found, Reply, Step, StepKind};
+use crate::record::{End, Invariant as Found, LeftOpen, Reply, Step, StepKind};
 use crate::stage::Stage;
 
 /// Longest time that one actor may take from one parking place to the next before the run is given up.
@@ -118,6 +118,8 @@ pub(crate) struct Played {
     pub end: End,
     /// Invariants found broken after a commit.
     pub broken: Vec<Found>,
+    /// Transactions still open when all had finished.
+    pub left_open: Vec<LeftOpen>,
     pub explored: Explored<Footprint>,
 }
 
@@ -141,9 +143,9 @@ impl<'s> Run<'s> {
             learning,
             numbered: 0,
             part: None,
+            retries: 0,
             invariants,
             broken: Vec::new(),
-            retries: 0,
         }
     }
 
@@ -207,12 +209,13 @@ impl<'s> Run<'s> {
         if end == End::Cut {
             self.drain().await?;
         }
-        self.dismiss(&end).await?;
+        let left_open = self.dismiss(&end).await?;
         Ok(Played {
             steps: self.steps,
             replies: self.seats.into_iter().map(|seat| seat.replies).collect(),
             end,
             broken: self.broken,
+            left_open,
             explored: cursor.finish(ending),
         })
     }
@@ -309,8 +312,8 @@ impl<'s> Run<'s> {
         Ok(())
     }
 
-    /// Ends the drivers and gives sessions back in the state in which the run found them.
-    async fn dismiss(&mut self, end: &End) -> Result<(), Trouble> {
+    /// Ends the drivers and gives sessions back in the state in which the run found them; returns what was left open.
+    async fn dismiss(&mut self, end: &End) -> Result<Vec<LeftOpen>, Trouble> {
         for seat in &mut self.seats {
             if let Some(driver) = seat.driver.take() {
                 driver.end();

@@ -279,6 +279,50 @@ fn who_came_too_late_may_be_told_so_where_that_is_allowed() {
 }
 
 #[test]
+fn who_gives_up_leaves_a_transaction_open() {
+    let read = |story: Story, actor| {
+        story
+            .sql(actor, "begin; select v from page where id = 1")
+            .reads("page", Some("id=1"))
+            .gives("v", "1")
+    };
+    let serially = || read(read(Story::of(&["ben", "amy"]), 0).commit(0), 1);
+    let oracle = oracle(Rules::default(), |_| serially().commit(1).done());
+    let met = read(read(Story::of(&["ben", "amy"]), 0), 1).commit(0);
+    let finding = race(oracle.judge(&met.leaves_open(1).done()));
+    assert_eq!((finding.kind, finding.anomaly), (Kind::LeftOpen, None));
+    assert_eq!(finding.checks, ["left open"]);
+    insta::assert_snapshot!(finding.why.join("\n"), @"amy finished and left a transaction open after `select v from page where id = 1` (step 2): what it has locked stays locked and its connection is lost to the others. It does so in no serial order.");
+}
+
+#[test]
+fn who_always_leaves_its_transaction_open_does_not_race() {
+    let run = || Story::of(&["ben", "amy"]).leaves_open(1).done();
+    let oracle = oracle(Rules::default(), |_| run());
+    assert!(matches!(oracle.judge(&run()), Judgement::Clean));
+}
+
+#[test]
+fn a_list_without_an_order_is_compared_without_one() {
+    let run = |order: &str, ids: [&str; 3]| {
+        let sql = format!("select id from note{order}");
+        let story = Story::of(&["ben", "amy"])
+            .sql(0, &sql)
+            .gives_rows("id", &ids);
+        let items: Vec<String> = ids.iter().map(|id| format!(r#"{{"id": {id}}}"#)).collect();
+        let body = format!(r#"{{"notes": [{}]}}"#, items.join(", "));
+        story.told(0, "GET /notes", 200, &body).done()
+    };
+    let judged = |order: &str, ids| {
+        oracle(Rules::default(), |_| run(order, ["1", "2", "3"])).judge(&run(order, ids))
+    };
+    assert!(matches!(judged("", ["3", "1", "2"]), Judgement::Clean));
+    let other = race(judged("", ["3", "1", "4"]));
+    insta::assert_snapshot!(other.differs[0], @"ben was told $.notes[…] id 4 to GET /notes, serially $.notes[…] id 2");
+    race(judged(" order by id", ["3", "1", "2"]));
+}
+
+#[test]
 fn a_run_that_was_cut_says_nothing() {
     let mut record = races::lost_update();
     record.end = End::Cut;

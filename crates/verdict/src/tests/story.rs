@@ -2,7 +2,7 @@
 
 use deadheat_explore::Actor;
 use deadheat_lab::record::{
-    Access, End, Invariant, Record, Reply, SqlError, Statement, Step, StepKind, Table,
+    Access, End, Invariant, LeftOpen, Record, Reply, SqlError, Statement, Step, StepKind, Table,
 };
 
 pub struct Story(Record);
@@ -16,6 +16,7 @@ impl Story {
             tables: std::collections::BTreeMap::new(),
             invariants: Vec::new(),
             end: End::Finished,
+            left_open: Vec::new(),
         })
     }
 
@@ -118,6 +119,17 @@ impl Story {
         })
     }
 
+    pub fn gives_rows(self, column: &str, values: &[&str]) -> Self {
+        self.last(|s| {
+            s.columns = vec![column.to_owned()];
+            s.rows = values
+                .iter()
+                .map(|value| vec![Some((*value).to_owned())])
+                .collect();
+            s.tags = vec![format!("SELECT {}", values.len())];
+        })
+    }
+
     pub fn gives_row(self, row: &[(&str, &str)]) -> Self {
         self.last(|s| {
             s.columns = row.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -187,6 +199,14 @@ impl Story {
             holds,
             at,
             said,
+        });
+        self
+    }
+
+    pub fn leaves_open(mut self, actor: u16) -> Self {
+        self.0.left_open.push(LeftOpen {
+            actor: Actor(actor),
+            session: u32::from(actor) + 1,
         });
         self
     }
