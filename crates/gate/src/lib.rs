@@ -54,6 +54,9 @@ const DUPLEX: usize = 256 * 1024;
 /// Pause after a failed accept, so that it does not spin.
 const BREATH: Duration = Duration::from_millis(20);
 
+/// How long a client may take to say who it is (PostgreSQL's `authentication_timeout`).
+const INTRODUCTION: Duration = Duration::from_mins(1);
+
 /// A gate. Dropping it closes the listener and all sessions.
 #[derive(Debug)]
 pub struct Gate {
@@ -237,7 +240,11 @@ async fn tcp_connection(client: TcpStream, tag: u32, shared: Arc<Shared>) {
 async fn connection(mut client: Box<dyn Stream>, inside: bool, tag: u32, shared: Arc<Shared>) {
     let mut input = BytesMut::new();
     let tls = shared.door.tls.as_ref();
-    match startup::first(&mut client, &mut input, tls).await {
+    let first = startup::first(&mut client, &mut input, tls);
+    let first = tokio::time::timeout(INTRODUCTION, first)
+        .await
+        .unwrap_or(Err(startup::Unfit::Late));
+    match first {
         Ok(First::Session { packet, parameters }) => {
             let newcomer = Newcomer {
                 startup: &parameters,

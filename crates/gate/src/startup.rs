@@ -51,6 +51,8 @@ pub(crate) enum Unfit {
     Unterminated,
     #[error("cancel key of {0} bytes")]
     Key(usize),
+    #[error("nothing that starts a session came in time")]
+    Late,
     #[error(transparent)]
     Io(#[from] io::Error),
 }

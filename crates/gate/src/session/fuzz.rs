@@ -14,6 +14,16 @@ use crate::frontend::own_statement;
 use crate::session::script::{Await, Part};
 use crate::{Shared, Upstream};
 
+/// How often each is tried: `make fuzz` tries longer.
+pub(super) fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|text| text.parse().ok()).unwrap_or(500),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 fn machine() -> (Machine, mpsc::UnboundedReceiver<Event>) {
     let (events, receiver) = mpsc::unbounded_channel();
     let upstream = Upstream::Unix("/nowhere".into());
@@ -224,7 +234,7 @@ fn moves(bytes: impl Strategy<Value = Vec<u8>> + Clone) -> impl Strategy<Value =
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn random_bytes_are_survived(moves in moves(prop::collection::vec(any::<u8>(), 0..64).boxed())) {
@@ -265,7 +275,7 @@ fn proper_client() -> impl Strategy<Value = Vec<u8>> + Clone {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     /// Hidden BEGIN and ROLLBACK do not fail here (that ends the session): their answers are the proper ones.
     #[test]

@@ -11,6 +11,8 @@
 //! ```
 
 mod client;
+#[cfg(test)]
+mod corpus;
 mod drive;
 #[cfg(test)]
 mod fuzz;
@@ -371,7 +373,12 @@ impl Machine {
 
     /// Whether more of the server's bytes are wanted.
     pub fn wants_server(&self) -> bool {
-        !matches!(self.phase, Phase::Closed(_)) && self.to_client.len() < BACKPRESSURE
+        let full = match &self.state {
+            State::Done(reply) => reply.full(),
+            State::GapOpen(flight) => flight.reply.full(),
+            State::Rest | State::Waiting(_) | State::Flying(_) => false,
+        };
+        !matches!(self.phase, Phase::Closed(_)) && self.to_client.len() < BACKPRESSURE && !full
     }
 
     /// Whether the server is at work for the client, or is letting go of it, on something the lab does not know of.

@@ -31,6 +31,11 @@ pub(crate) struct Reply {
     begun: bool,
 }
 
+/// Whether there may be any number of such messages: rows, copy data, notices, notifications.
+fn streams(tag: u8) -> bool {
+    matches!(tag, b'D' | b'd' | b'N' | b'A')
+}
+
 impl Reply {
     /// Takes a message for the client.
     pub fn hold(&mut self, frame: &Frame, simple: bool) {
@@ -46,15 +51,20 @@ impl Reply {
             &mut self.out
         };
         to.extend_from_slice(&frame.bytes);
-        if matches!(frame.tag, b'D' | b'd') && self.out.len() > HOLD {
+        if streams(frame.tag) && self.out.len() > HOLD {
             self.streamed = true;
         }
     }
 
     /// What must not wait any longer: all of it when the client is to answer (copy), rows when there are too many.
     pub fn overflow(&mut self, frame: &Frame) -> Option<BytesMut> {
-        let rows = self.streamed && matches!(frame.tag, b'D' | b'd');
+        let rows = self.streamed && streams(frame.tag);
         (rows || frame.tag == b'G').then(|| self.take())
+    }
+
+    /// Whether so much is held that no more should be read: notices and notifications come on behind the end.
+    pub fn full(&self) -> bool {
+        self.out.len() + self.tail.len() > 2 * HOLD
     }
 
     /// Everything held.

@@ -63,6 +63,15 @@ impl Machine {
         }
     }
 
+    /// As [`Machine::show`], without a copy where there is nothing to add it to.
+    fn pass_on(&mut self, bytes: BytesMut) {
+        if self.to_client.is_empty() && !self.client_gone {
+            self.to_client = bytes;
+        } else {
+            self.show(&bytes);
+        }
+    }
+
     fn server_frame(&mut self, frame: &Frame) -> Result<(), Malformed> {
         if self.phase == Phase::Startup {
             return self.startup_frame(frame);
@@ -145,6 +154,9 @@ impl Machine {
                 Some(Part::Commit) if frame.tag == b'N' => flight.reply.hold_before_complete(frame),
                 Some(_) if flight.kind == Kind::Batch && !flight.again => {
                     flight.reply.hold(frame, false);
+                    if let Some(bytes) = flight.reply.overflow(frame) {
+                        self.pass_on(bytes);
+                    }
                 }
                 _ => self.show(&frame.bytes),
             },
@@ -226,7 +238,7 @@ impl Machine {
             let simple = flight.unit.end == End::Query && matches!(due, Await::Query);
             flight.reply.hold(frame, simple);
             if let Some(bytes) = flight.reply.overflow(frame) {
-                self.show(&bytes);
+                self.pass_on(bytes);
             }
         }
         if frame.tag == b'Z' && flight.gap == Gap::None {

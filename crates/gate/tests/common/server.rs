@@ -96,6 +96,24 @@ impl Server {
         server
     }
 
+    /// A server that no other test uses.
+    pub fn alone() -> Server {
+        Server::start()
+    }
+
+    /// Kills it and all its sessions, with no chance to say anything.
+    pub fn kill(&self) {
+        let sessions = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let sessions = fs::read_to_string(sessions).unwrap_or_default();
+        for pid in [self.child.id().to_string()]
+            .iter()
+            .map(String::as_str)
+            .chain(sessions.split_ascii_whitespace())
+        {
+            let _ = Command::new("kill").args(["-KILL", pid]).status();
+        }
+    }
+
     fn start() -> Server {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -223,6 +241,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = fs::remove_dir_all(&self.dir);
+            return;
+        }
         let stopped = command("pg_ctl")
             .args(["stop", "-s", "-w", "-m", "immediate", "-D"])
             .arg(self.dir.join("data"))
