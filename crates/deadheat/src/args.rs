@@ -131,6 +131,21 @@ pub struct Spec {
     /// How many specs run side by side, each on a server of its own (with --server: in a database of its own).
     #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// Leave the permutations aside: run all interleavings that can make a difference, and say what they come to.
+    #[arg(long, conflicts_with_all = ["check", "jobs"])]
+    pub explore: bool,
+    /// Explore without reduction: every interleaving, also those that can make no difference.
+    #[arg(long, requires = "explore")]
+    pub every: bool,
+    /// The most runs of an exploration.
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "explore")]
+    pub runs: u64,
+    /// The longest time of an exploration, such as 90s or 2m.
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "60s", requires = "explore")]
+    pub time: Duration,
+    /// Print one JSON object for each spec that was explored instead of text.
+    #[arg(long, requires = "explore")]
+    pub json: bool,
     /// Use this server, in scratch databases of our own, instead of a private one.
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,

@@ -38,7 +38,10 @@ pub fn expected_files(spec: &Path) -> Vec<PathBuf> {
 
 /// The name of a spec: its file's, without the ending.
 pub fn name_of(spec: &Path) -> String {
-    spec.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    spec.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Compares.
@@ -64,9 +67,15 @@ pub fn compare(printed: &[u8], files: &[PathBuf]) -> Result<Verdict, (PathBuf, s
 }
 
 fn difference(expected: &[u8], printed: &[u8], path: &Path) -> (usize, String) {
-    let (expected, printed) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(printed));
+    let (expected, printed) = (
+        String::from_utf8_lossy(expected),
+        String::from_utf8_lossy(printed),
+    );
     let diff = TextDiff::from_lines(expected.as_ref(), printed.as_ref());
-    let changed = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal).count();
+    let changed = diff
+        .iter_all_changes()
+        .filter(|change| change.tag() != ChangeTag::Equal)
+        .count();
     let name = path.display().to_string();
     let text = diff.unified_diff().header(&name, "printed").to_string();
     (changed, text)

@@ -136,7 +136,10 @@ impl<C: Connections> Run<'_, '_, C> {
             let Some(sql) = &one.setup else { continue };
             let reply = self.on_session(session, sql)?;
             if let Some(complaint) = self.aside(reply) {
-                return Err(Stop::Died(format!("setup of session {} failed: {complaint}", one.name)));
+                return Err(Stop::Died(format!(
+                    "setup of session {} failed: {complaint}",
+                    one.name
+                )));
             }
         }
         Ok(())
@@ -147,7 +150,10 @@ impl<C: Connections> Run<'_, '_, C> {
             let Some(sql) = &one.teardown else { continue };
             let reply = self.on_session(session, sql)?;
             if let Some(complaint) = self.aside(reply) {
-                self.complain(&format!("teardown of session {} failed: {complaint}", one.name));
+                self.complain(&format!(
+                    "teardown of session {} failed: {complaint}",
+                    one.name
+                ));
             }
         }
         if let Some(sql) = &self.spec.teardown {
@@ -167,7 +173,9 @@ impl<C: Connections> Run<'_, '_, C> {
     fn on_session(&mut self, session: usize, sql: &str) -> Result<Option<Reply>, Stop> {
         let sent = self.connections.send(session, sql);
         if let Err(WireError::Closed) = sent {
-            return Ok(Some(Reply::Failed(Message::own("no connection to the server\n"))));
+            return Ok(Some(Reply::Failed(Message::own(
+                "no connection to the server\n",
+            ))));
         }
         sent?;
         let mut last = None;
@@ -337,7 +345,9 @@ impl<C: Connections> Run<'_, '_, C> {
             Reply::Done(_) | Reply::Empty => {}
             Reply::Rows(rows) => table::print(rows, &mut out),
             Reply::Failed(message) => table::error(message, &mut out),
-            Reply::Odd(status) => out.extend(format!("unexpected result status: {status}\n").into_bytes()),
+            Reply::Odd(status) => {
+                out.extend(format!("unexpected result status: {status}\n").into_bytes())
+            }
         }
         self.print(&out);
     }
@@ -363,11 +373,17 @@ impl<C: Connections> Run<'_, '_, C> {
     /// Whether a marker keeps the step from being reported as complete.
     fn is_held(&self, at: usize) -> bool {
         let entry = &self.entries[at];
-        entry.markers.iter().zip(&self.targets[at]).any(|(marker, target)| match marker {
-            Marker::Waits => false,
-            Marker::After(other) => self.active[other.session].is_some_and(|at| self.entries[at].step == *other),
-            Marker::Notices(other, _) => self.heard[other.session] < *target,
-        })
+        entry
+            .markers
+            .iter()
+            .zip(&self.targets[at])
+            .any(|(marker, target)| match marker {
+                Marker::Waits => false,
+                Marker::After(other) => {
+                    self.active[other.session].is_some_and(|at| self.entries[at].step == *other)
+                }
+                Marker::Notices(other, _) => self.heard[other.session] < *target,
+            })
     }
 
     /// Waits until the step's first result is there (`true`), or the step waits for a lock and may (`false`).
@@ -411,17 +427,27 @@ impl<C: Connections> Run<'_, '_, C> {
         if sure {
             return Ok(waits_on(&looks, session, &|one| self.active[one].is_none()));
         }
-        Ok(looks.iter().any(|look| look.session == session && look.blocked))
+        Ok(looks
+            .iter()
+            .any(|look| look.session == session && look.blocked))
     }
 
-    fn lose_patience(&mut self, at: usize, passed: Duration, cancelled: &mut bool) -> Result<(), Stop> {
+    fn lose_patience(
+        &mut self,
+        at: usize,
+        passed: Duration,
+        cancelled: &mut bool,
+    ) -> Result<(), Stop> {
         if passed > self.patience.step && !*cancelled {
             let cancel = self.connections.cancel(self.entries[at].step.session);
             match cancel {
                 Ok(()) => {
                     *cancelled = true;
                     let seconds = passed.as_secs();
-                    let line = format!("isolationtester: canceling step {} after {seconds} seconds\n", self.name(at));
+                    let line = format!(
+                        "isolationtester: canceling step {} after {seconds} seconds\n",
+                        self.name(at)
+                    );
                     self.print(line.as_bytes());
                 }
                 Err(error) => self.complain(&format!("PQcancel failed: {error}\n")),

@@ -98,7 +98,12 @@ pub(crate) fn waits_on(looks: &[Look], session: usize, idle: &dyn Fn(usize) -> b
         };
         on_way.push(one);
         way.push((one, true));
-        way.extend(look.by.iter().filter(|by| !idle(**by)).map(|by| (*by, false)));
+        way.extend(
+            look.by
+                .iter()
+                .filter(|by| !idle(**by))
+                .map(|by| (*by, false)),
+        );
     }
     true
 }

@@ -99,23 +99,34 @@ impl Lexer<'_> {
             '0'..='9' => self.number()?,
             c if begins_name(c) => self.word(),
             c => {
-                let problem = Problem::new(format!("unexpected character {c:?}"), start..start + c.len_utf8());
+                let problem = Problem::new(
+                    format!("unexpected character {c:?}"),
+                    start..start + c.len_utf8(),
+                );
                 let mend = "outside SQL there are only words, \"names\", numbers, { blocks }, ( ) , * and # comments";
                 return Err(problem.mended_by(mend));
             }
         };
-        Ok(Some(Piece { token, span: start..self.at }))
+        Ok(Some(Piece {
+            token,
+            span: start..self.at,
+        }))
     }
 
     fn sql(&mut self) -> Result<Token, Problem> {
         let start = self.at;
         self.at += 1;
         let Some(length) = self.rest().find('}') else {
-            return Err(Problem::new("this block of SQL has no end", start..start + 1)
-                .mended_by("close it with }"));
+            return Err(
+                Problem::new("this block of SQL has no end", start..start + 1)
+                    .mended_by("close it with }"),
+            );
         };
         let sql = &self.rest()[..length];
-        let sql = sql.trim_start_matches(BLANKS).trim_end_matches(BLANKS).to_owned();
+        let sql = sql
+            .trim_start_matches(BLANKS)
+            .trim_end_matches(BLANKS)
+            .to_owned();
         self.at += length + 1;
         Ok(Token::Sql(sql))
     }
@@ -137,8 +148,10 @@ impl Lexer<'_> {
             }
         }
         let end = start + 1 + self.rest().find('\n').unwrap_or(self.rest().len());
-        Err(Problem::new("this quoted name does not end on its line", start..end)
-            .mended_by("close it with \"; a quote within a name is written \"\""))
+        Err(
+            Problem::new("this quoted name does not end on its line", start..end)
+                .mended_by("close it with \"; a quote within a name is written \"\""),
+        )
     }
 
     fn number(&mut self) -> Result<Token, Problem> {
@@ -158,9 +171,10 @@ impl Lexer<'_> {
         self.skip_while(|c| begins_name(c) || c.is_ascii_digit() || c == '$');
         let word = &self.text[start..self.at];
         let mut keywords = Keyword::ALL.iter();
-        keywords
-            .find(|(known, _)| *known == word)
-            .map_or_else(|| Token::Name(word.to_owned()), |(_, keyword)| Token::Keyword(*keyword))
+        keywords.find(|(known, _)| *known == word).map_or_else(
+            || Token::Name(word.to_owned()),
+            |(_, keyword)| Token::Keyword(*keyword),
+        )
     }
 }
 
@@ -220,7 +234,12 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_told_with_its_place() {
-        for (text, span) in [("a { b", 2..3), ("a \"b\nc\"", 2..4), ("a \"b", 2..4), ("a ; b", 2..3)] {
+        for (text, span) in [
+            ("a { b", 2..3),
+            ("a \"b\nc\"", 2..4),
+            ("a \"b", 2..4),
+            ("a ; b", 2..3),
+        ] {
             assert_eq!(pieces(text).unwrap_err().span, span, "{text}");
         }
         assert_eq!(pieces("99999999999").unwrap_err().span, 0..11);

@@ -15,6 +15,7 @@
 pub mod check;
 mod conduct;
 mod connections;
+pub mod explore;
 mod lexer;
 mod model;
 mod parse;
@@ -34,4 +35,4 @@ pub use permute::{interleavings, permutations};
 pub use problem::Problem;
 pub use reply::{Message, Notification, Reply, Table};
 pub use run::{keeps_time, preamble, run};
-pub use server::{Rights, Server, settings};
+pub use server::{Server, Terms, settings};

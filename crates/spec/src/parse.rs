@@ -80,7 +80,9 @@ impl Parser<'_> {
     /// Where the next piece stands.
     fn span(&self) -> Range<usize> {
         let end = self.end..self.end;
-        self.pieces.get(self.at).map_or(end, |piece| piece.span.clone())
+        self.pieces
+            .get(self.at)
+            .map_or(end, |piece| piece.span.clone())
     }
 
     fn take(&mut self, keyword: Keyword) -> bool {
@@ -100,7 +102,10 @@ impl Parser<'_> {
             None => ("the file ends".to_owned(), None),
             Some(Token::Keyword(keyword)) => (
                 format!("unexpected `{}`", keyword.word()),
-                Some(format!("a name that is written like this word stands in quotes: \"{}\"", keyword.word())),
+                Some(format!(
+                    "a name that is written like this word stands in quotes: \"{}\"",
+                    keyword.word()
+                )),
             ),
             Some(Token::Name(name)) => (format!("unexpected name {name:?}"), None),
             Some(Token::Number(number)) => (
@@ -184,7 +189,8 @@ impl Parser<'_> {
         while entries.is_empty() || matches!(self.peek(), Some(Token::Name(_))) {
             let (name, span) = self.name("a step's name")?;
             let Some((step, _)) = names.get(&name) else {
-                return Err(Problem::new(format!("no step is named {name:?}"), span).mended_by(similar_to(&name, names)));
+                return Err(Problem::new(format!("no step is named {name:?}"), span)
+                    .mended_by(similar_to(&name, names)));
             };
             entries.push(Entry {
                 step: *step,
@@ -195,7 +201,9 @@ impl Parser<'_> {
         let steps: Vec<StepId> = entries.iter().map(|entry| entry.step).collect();
         for (entry, drawn) in entries.iter_mut().zip(drawn) {
             for one in drawn {
-                entry.markers.push(resolved(one, entry.step, &steps, names)?);
+                entry
+                    .markers
+                    .push(resolved(one, entry.step, &steps, names)?);
             }
         }
         Ok(entries)
@@ -211,7 +219,10 @@ impl Parser<'_> {
                 drawn.push(Drawn::Waits);
             } else {
                 let (name, span) = self.name("`*` or the name of a step to wait for")?;
-                let notices = self.take(Keyword::Notices).then(|| self.number()).transpose()?;
+                let notices = self
+                    .take(Keyword::Notices)
+                    .then(|| self.number())
+                    .transpose()?;
                 drawn.push(Drawn::For(name, span, notices));
             }
             if self.mark(')') {
@@ -238,12 +249,18 @@ fn resolved(drawn: Drawn, of: StepId, steps: &[StepId], names: &Names) -> Result
         return Ok(Marker::Waits);
     };
     let Some((step, _)) = names.get(&name).filter(|(step, _)| steps.contains(step)) else {
-        return Err(Problem::new(format!("the permutation has no step {name:?} to wait for"), span)
-            .mended_by("a marker names a step of the same permutation"));
+        return Err(Problem::new(
+            format!("the permutation has no step {name:?} to wait for"),
+            span,
+        )
+        .mended_by("a marker names a step of the same permutation"));
     };
     if step.session == of.session {
-        return Err(Problem::new(format!("the step waits for {name:?}, which its own session runs"), span)
-            .mended_by("steps of one session follow each other anyway: name a step of another one"));
+        return Err(Problem::new(
+            format!("the step waits for {name:?}, which its own session runs"),
+            span,
+        )
+        .mended_by("steps of one session follow each other anyway: name a step of another one"));
     }
     Ok(notices.map_or(Marker::After(*step), |count| Marker::Notices(*step, count)))
 }
@@ -251,7 +268,9 @@ fn resolved(drawn: Drawn, of: StepId, steps: &[StepId], names: &Names) -> Result
 /// What a name could have meant.
 fn similar_to(name: &str, names: &Names) -> String {
     let near = |known: &&String| {
-        known.eq_ignore_ascii_case(name) || known.starts_with(name) || name.starts_with(known.as_str())
+        known.eq_ignore_ascii_case(name)
+            || known.starts_with(name)
+            || name.starts_with(known.as_str())
     };
     let meant = names.keys().find(|known| !known.is_empty() && near(known));
     meant.map_or_else(

@@ -65,8 +65,12 @@ pub(crate) fn entries(order: &[usize]) -> Vec<Entry> {
 
 /// The lexically next order of the same sessions.
 fn following(mut order: Vec<usize>) -> Option<Vec<usize>> {
-    let pivot = (1..order.len()).rev().find(|&at| order[at - 1] < order[at])?;
-    let larger = (pivot..order.len()).rev().find(|&at| order[at] > order[pivot - 1])?;
+    let pivot = (1..order.len())
+        .rev()
+        .find(|&at| order[at - 1] < order[at])?;
+    let larger = (pivot..order.len())
+        .rev()
+        .find(|&at| order[at] > order[pivot - 1])?;
     order.swap(pivot - 1, larger);
     order[pivot..].reverse();
     Some(order)
@@ -89,7 +93,8 @@ mod tests {
     }
 
     fn orders(spec: &Spec) -> Vec<Vec<usize>> {
-        let sessions = |entries: Vec<Entry>| entries.iter().map(|entry| entry.step.session).collect();
+        let sessions =
+            |entries: Vec<Entry>| entries.iter().map(|entry| entry.step.session).collect();
         permutations(spec).map(sessions).collect()
     }
 
@@ -97,7 +102,14 @@ mod tests {
     fn interleavings_come_depth_first_in_the_order_of_the_sessions() {
         assert_eq!(
             orders(&spec(&[2, 2])),
-            [[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]
+            [
+                [0, 0, 1, 1],
+                [0, 1, 0, 1],
+                [0, 1, 1, 0],
+                [1, 0, 0, 1],
+                [1, 0, 1, 0],
+                [1, 1, 0, 0]
+            ]
         );
         assert_eq!(orders(&spec(&[3])), [[0, 0, 0]]);
     }
@@ -106,7 +118,11 @@ mod tests {
     fn they_are_counted_without_being_made() {
         for steps in [&[1][..], &[2, 2], &[1, 2, 3], &[2, 2, 2, 1]] {
             let spec = spec(steps);
-            assert_eq!(interleavings(&spec), Some(orders(&spec).len() as u64), "{steps:?}");
+            assert_eq!(
+                interleavings(&spec),
+                Some(orders(&spec).len() as u64),
+                "{steps:?}"
+            );
         }
         assert_eq!(interleavings(&spec(&[200, 200])), None);
     }
@@ -115,11 +131,20 @@ mod tests {
     fn steps_of_one_session_keep_their_order() {
         let spec = spec(&[2, 1]);
         let names: Vec<Vec<&str>> = permutations(&spec)
-            .map(|entries| entries.iter().map(|entry| spec.step(entry.step).name.as_str()).collect())
+            .map(|entries| {
+                entries
+                    .iter()
+                    .map(|entry| spec.step(entry.step).name.as_str())
+                    .collect()
+            })
             .collect();
         assert_eq!(
             names,
-            [["s0_0", "s0_1", "s1_0"], ["s0_0", "s1_0", "s0_1"], ["s1_0", "s0_0", "s0_1"]]
+            [
+                ["s0_0", "s0_1", "s1_0"],
+                ["s0_0", "s1_0", "s0_1"],
+                ["s1_0", "s0_0", "s0_1"]
+            ]
         );
     }
 }

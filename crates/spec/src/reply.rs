@@ -22,6 +22,8 @@ pub struct Table {
     pub columns: Vec<Vec<u8>>,
     /// Values, row by row; `None` is NULL.
     pub rows: Vec<Vec<Option<Vec<u8>>>>,
+    /// The command tag.
+    pub tag: String,
 }
 
 /// An error or a notice: its fields by their codes, as the protocol names them (`S`, `M`, `D`, …).
@@ -48,7 +50,9 @@ impl Message {
     /// A field.
     pub fn field(&self, code: u8) -> Option<&[u8]> {
         let mut fields = self.fields.iter();
-        fields.find(|(one, _)| *one == code).map(|(_, text)| text.as_slice())
+        fields
+            .find(|(one, _)| *one == code)
+            .map(|(_, text)| text.as_slice())
     }
 
     /// Its SQLSTATE.

@@ -16,10 +16,16 @@ pub fn keeps_time(spec: &Spec) -> bool {
 /// Writes what comes before the first permutation.
 pub fn preamble(spec: &Spec, sink: &mut Sink<'_>) {
     for name in spec.unused() {
-        sink(Stream::Err, format!("unused step name: {name}\n").as_bytes());
+        sink(
+            Stream::Err,
+            format!("unused step name: {name}\n").as_bytes(),
+        );
     }
     let sessions = spec.sessions.len();
-    sink(Stream::Out, format!("Parsed test spec with {sessions} sessions\n").as_bytes());
+    sink(
+        Stream::Out,
+        format!("Parsed test spec with {sessions} sessions\n").as_bytes(),
+    );
 }
 
 /// Runs all permutations, as long as `goes_on` says so.

@@ -17,18 +17,20 @@ pub struct Server {
     start: Instant,
 }
 
-/// Whose settings a session may begin with.
+/// What settings a session may begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rights {
+pub struct Terms {
     /// The user may change what only superusers may.
     pub superuser: bool,
     /// The server's major version.
     pub version: u32,
+    /// How long a session waits before it looks for deadlocks; only superusers may say.
+    pub deadlock_timeout: &'static str,
 }
 
 /// The settings that sessions begin with: those that pg_regress gives, so that output is the same everywhere (the time
 /// zone was called PST8PDT before 2024). `name` is the spec's.
-pub fn settings(name: &str, session: &str, rights: Rights) -> Vec<(String, String)> {
+pub fn settings(name: &str, session: &str, terms: Terms) -> Vec<(String, String)> {
     let everybody = [
         ("DateStyle", "Postgres, MDY"),
         ("TimeZone", "America/Los_Angeles"),
@@ -41,16 +43,22 @@ pub fn settings(name: &str, session: &str, rights: Rights) -> Vec<(String, Strin
     ];
     // These as a server has them by default: our own look for deadlocks sooner, and count as they go.
     let since_15 = [("stats_fetch_consistency", "cache")];
-    let of_15 = since_15.into_iter().filter(|_| rights.version >= 15);
-    let superusers = [("lc_messages", "C"), ("deadlock_timeout", "1s")];
-    let of_superusers = superusers.into_iter().filter(|_| rights.superuser);
+    let of_15 = since_15.into_iter().filter(|_| terms.version >= 15);
+    let superusers = [
+        ("lc_messages", "C"),
+        ("deadlock_timeout", terms.deadlock_timeout),
+    ];
+    let of_superusers = superusers.into_iter().filter(|_| terms.superuser);
     let mut settings: Vec<(String, String)> = everybody
         .into_iter()
         .chain(of_15)
         .chain(of_superusers)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    settings.push(("application_name".to_owned(), format!("isolation/{name}/{session}")));
+    settings.push((
+        "application_name".to_owned(),
+        format!("isolation/{name}/{session}"),
+    ));
     settings
 }
 
@@ -59,16 +67,26 @@ impl Server {
     ///
     /// # Errors
     /// When the server refuses, or cannot say who waits.
-    pub fn connect(spec: &Spec, name: &str, target: &Target, rights: Rights) -> Result<Self, WireError> {
-        let begin = |session: &str| Session::begin(target, &settings(name, session, rights));
+    pub fn connect(
+        spec: &Spec,
+        name: &str,
+        target: &Target,
+        terms: Terms,
+    ) -> Result<Self, WireError> {
+        let begin = |session: &str| Session::begin(target, &settings(name, session, terms));
         let mut control = begin("control connection")?;
         let names = spec.sessions.iter().map(|session| session.name.as_str());
-        let mut sessions = names.map(begin).collect::<Result<Vec<Session>, WireError>>()?;
+        let mut sessions = names
+            .map(begin)
+            .collect::<Result<Vec<Session>, WireError>>()?;
         control.finish()?;
         for session in &mut sessions {
             session.finish()?;
         }
-        let pids: Vec<String> = sessions.iter().map(|session| session.pid().to_string()).collect();
+        let pids: Vec<String> = sessions
+            .iter()
+            .map(|session| session.pid().to_string())
+            .collect();
         let sql = format!(
             "SELECT pid, pg_catalog.pg_isolation_test_session_is_blocked(pid, '{{{}}}'), \
              pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(pid) \
@@ -88,6 +106,21 @@ impl Server {
 }
 
 impl Server {
+    /// Whether a transaction is open in the session, as it was when its last query ended.
+    pub(crate) fn in_transaction(&self, session: usize) -> bool {
+        self.sessions[session].in_transaction()
+    }
+
+    /// Whether a connection has ended.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.control.is_gone() || self.sessions.iter().any(Session::is_gone)
+    }
+
+    /// Runs a query on a session and waits for its last result.
+    pub(crate) fn aside(&mut self, session: usize, sql: &str) -> Result<Option<Reply>, WireError> {
+        self.sessions[session].run(sql)
+    }
+
     /// Ends all sessions and waits until the server has, so that nothing of them is in the way of what comes next.
     pub fn close(mut self) {
         self.sessions.push(self.control);
@@ -128,8 +161,13 @@ impl Connections for Server {
     }
 
     fn look(&mut self, sessions: &[usize]) -> Result<Vec<Look>, WireError> {
-        let pids: Vec<String> = sessions.iter().map(|one| self.sessions[*one].pid().to_string()).collect();
-        let reply = self.control.execute(LOOK, &format!("{{{}}}", pids.join(",")))?;
+        let pids: Vec<String> = sessions
+            .iter()
+            .map(|one| self.sessions[*one].pid().to_string())
+            .collect();
+        let reply = self
+            .control
+            .execute(LOOK, &format!("{{{}}}", pids.join(",")))?;
         let rows = match reply {
             Some(Reply::Rows(table)) => table.rows,
             Some(Reply::Failed(message)) => return Err(WireError::Refused(message.primary())),
@@ -143,7 +181,9 @@ impl Connections for Server {
     }
 
     fn of_process(&self, pid: i32) -> Option<usize> {
-        self.sessions.iter().position(|session| session.pid() == pid)
+        self.sessions
+            .iter()
+            .position(|session| session.pid() == pid)
     }
 
     fn now(&self) -> Duration {

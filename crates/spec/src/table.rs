@@ -10,13 +10,22 @@ pub(crate) fn print(table: &Table, out: &mut Vec<u8>) {
     if table.columns.is_empty() {
         return;
     }
-    let columns: Vec<Column> = (0..table.columns.len()).map(|at| Column::of(table, at)).collect();
+    let columns: Vec<Column> = (0..table.columns.len())
+        .map(|at| Column::of(table, at))
+        .collect();
     line(&columns, table.columns.iter().map(Vec::as_slice), out);
-    let border: Vec<Vec<u8>> = columns.iter().map(|column| vec![b'-'; column.width]).collect();
+    let border: Vec<Vec<u8>> = columns
+        .iter()
+        .map(|column| vec![b'-'; column.width])
+        .collect();
     out.extend(border.join(&b'+'));
     out.push(b'\n');
     for row in &table.rows {
-        line(&columns, row.iter().map(|value| value.as_deref().unwrap_or_default()), out);
+        line(
+            &columns,
+            row.iter().map(|value| value.as_deref().unwrap_or_default()),
+            out,
+        );
     }
     let count = table.rows.len();
     let rows = if count == 1 { "row" } else { "rows" };
@@ -30,11 +39,18 @@ struct Column {
 
 impl Column {
     fn of(table: &Table, at: usize) -> Self {
-        let values = || table.rows.iter().filter_map(move |row| row.get(at)?.as_deref());
+        let values = || {
+            table
+                .rows
+                .iter()
+                .filter_map(move |row| row.get(at)?.as_deref())
+        };
         let longest = values().map(<[u8]>::len).max().unwrap_or(0);
         Self {
             width: longest.max(table.columns[at].len()),
-            is_number: values().filter(|value| !value.is_empty()).all(looks_like_a_number),
+            is_number: values()
+                .filter(|value| !value.is_empty())
+                .all(looks_like_a_number),
         }
     }
 }
@@ -100,7 +116,12 @@ pub(crate) fn in_full(message: &Message, is_error: bool) -> Vec<u8> {
     if let Some((query, position)) = place {
         pointer(query, position, &mut out);
     }
-    let labelled = [(b'D', "DETAIL"), (b'H', "HINT"), (b'q', "QUERY"), (b'W', "CONTEXT")];
+    let labelled = [
+        (b'D', "DETAIL"),
+        (b'H', "HINT"),
+        (b'q', "QUERY"),
+        (b'W', "CONTEXT"),
+    ];
     for (code, label) in labelled {
         let shown = code != b'W' || is_error;
         if let Some(text) = message.field(code).filter(|_| shown) {
@@ -123,7 +144,10 @@ fn pointer(query: &[u8], position: usize, out: &mut Vec<u8>) {
     };
     let is_end = |c: &char| *c == '\n' || *c == '\r';
     let start = text[..at].iter().rposition(is_end).map_or(0, |end| end + 1);
-    let end = text[at..].iter().position(is_end).map_or(text.len(), |end| at + end);
+    let end = text[at..]
+        .iter()
+        .position(is_end)
+        .map_or(text.len(), |end| at + end);
     let ends = (0..at).filter(|&i| match text[i] {
         '\r' => true,
         '\n' => i == 0 || text[i - 1] != '\r',
@@ -139,7 +163,10 @@ fn pointer(query: &[u8], position: usize, out: &mut Vec<u8>) {
         };
         from = from.max(to.saturating_sub(SHOWN));
     }
-    let (before, after) = (if from > start { "..." } else { "" }, if to < end { "..." } else { "" });
+    let (before, after) = (
+        if from > start { "..." } else { "" },
+        if to < end { "..." } else { "" },
+    );
     let blank = |c: &char| if *c == '\t' { ' ' } else { *c };
     let shown: String = text[from..to].iter().map(blank).collect();
     let head = format!("LINE {number}: {before}");

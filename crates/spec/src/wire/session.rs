@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
-use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message as Backend, RowDescriptionBody};
+use postgres_protocol::message::backend::{
+    DataRowBody, ErrorFields, Message as Backend, RowDescriptionBody,
+};
 use postgres_protocol::message::frontend;
-
 
 use super::socket::Socket;
 use super::{CLOSED, Target, WireError, handshake};
@@ -84,6 +85,11 @@ impl Session {
     /// Whether a transaction (also a failed one) was open when its last query ended.
     pub fn in_transaction(&self) -> bool {
         self.transaction != b'I'
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Sends a query.
@@ -178,7 +184,11 @@ impl Session {
         if self.reading == Reading::Idle {
             return Ok(None);
         }
-        self.reading = if self.gone { Reading::Idle } else { Reading::Busy };
+        self.reading = if self.gone {
+            Reading::Idle
+        } else {
+            Reading::Busy
+        };
         Ok(self.result.take())
     }
 
@@ -265,7 +275,8 @@ impl Session {
                 self.notices.push_back(notice);
             }
             Backend::NotificationResponse(body) => {
-                let text = |text: std::io::Result<&str>| text.unwrap_or_default().as_bytes().to_vec();
+                let text =
+                    |text: std::io::Result<&str>| text.unwrap_or_default().as_bytes().to_vec();
                 self.notifications.push_back(Notification {
                     from: body.process_id(),
                     channel: text(body.channel()),
@@ -290,8 +301,14 @@ impl Session {
                 }
             }
             Backend::CommandComplete(body) => {
-                let tag = body.tag().map_err(WireError::io("understand the server"))?.to_owned();
-                let reply = self.rows.take().map_or(Reply::Done(tag), Reply::Rows);
+                let tag = body
+                    .tag()
+                    .map_err(WireError::io("understand the server"))?
+                    .to_owned();
+                let reply = match self.rows.take() {
+                    Some(rows) => Reply::Rows(Table { tag, ..rows }),
+                    None => Reply::Done(tag),
+                };
                 self.ready(reply);
             }
             Backend::EmptyQueryResponse => self.ready(Reply::Empty),
@@ -302,7 +319,8 @@ impl Session {
             Backend::CopyInResponse(_) => {
                 let mut bytes = BytesMut::new();
                 let no_data = "a step cannot send data";
-                frontend::copy_fail(no_data, &mut bytes).map_err(WireError::io("refuse to copy"))?;
+                frontend::copy_fail(no_data, &mut bytes)
+                    .map_err(WireError::io("refuse to copy"))?;
                 self.socket.write(&bytes)?;
                 self.ready(Reply::Odd("PGRES_COPY_IN"));
             }
@@ -340,7 +358,9 @@ pub(super) fn message(mut fields: ErrorFields<'_>, query: &str) -> Message {
         query: query.to_owned(),
     };
     while let Ok(Some(field)) = fields.next() {
-        message.fields.push((field.type_(), field.value_bytes().to_vec()));
+        message
+            .fields
+            .push((field.type_(), field.value_bytes().to_vec()));
     }
     message
 }
@@ -348,7 +368,10 @@ pub(super) fn message(mut fields: ErrorFields<'_>, query: &str) -> Message {
 fn described(body: &RowDescriptionBody) -> Result<Table, WireError> {
     let mut table = Table::default();
     let mut fields = body.fields();
-    while let Some(field) = fields.next().map_err(WireError::io("understand the server"))? {
+    while let Some(field) = fields
+        .next()
+        .map_err(WireError::io("understand the server"))?
+    {
         table.columns.push(field.name().as_bytes().to_vec());
     }
     Ok(table)
@@ -357,7 +380,10 @@ fn described(body: &RowDescriptionBody) -> Result<Table, WireError> {
 fn values(body: &DataRowBody) -> Result<Vec<Option<Vec<u8>>>, WireError> {
     let mut values = Vec::new();
     let mut ranges = body.ranges();
-    while let Some(range) = ranges.next().map_err(WireError::io("understand the server"))? {
+    while let Some(range) = ranges
+        .next()
+        .map_err(WireError::io("understand the server"))?
+    {
         values.push(range.map(|range| body.buffer()[range].to_vec()));
     }
     Ok(values)

@@ -46,8 +46,11 @@ impl Socket {
                 Stream::Unix(UnixStream::connect(path).map_err(failed)?)
             }
             None => {
-                let stream = TcpStream::connect((target.host.as_str(), target.port)).map_err(failed)?;
-                stream.set_nodelay(true).map_err(WireError::io("set up the connection"))?;
+                let stream =
+                    TcpStream::connect((target.host.as_str(), target.port)).map_err(failed)?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(WireError::io("set up the connection"))?;
                 Stream::Tcp(stream)
             }
         };

@@ -3,6 +3,7 @@
 //! Specs are read first, all of them; then each worker takes the next one that nobody has taken. A worker has a database
 //! of its own, and on private servers a server of its own, so that specs run side by side as they would run alone.
 
+mod explored;
 mod files;
 mod judge;
 mod place;
@@ -26,6 +27,9 @@ use crate::signals::Interrupted;
 pub fn run(args: &Spec, interrupted: &Interrupted) -> Result<u8, Problem> {
     let loaded = files::load(args)?;
     let ground = Ground::prepare(args, loaded.len())?;
+    if args.explore {
+        return explored::all(args, &loaded, &ground, interrupted);
+    }
     let mut judge = Judge::new(loaded.len());
     let check = args.check;
     let mut show = |spec: &Loaded, worked: &Worked| -> Result<(), Problem> {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use deadheat_sandbox::{Address, Database, Error, PrivateOptions, Server};
+use deadheat_sandbox::{Address, Database, Error, PrivateOptions, Server, Visit};
 use deadheat_spec::wire::{Session, Target, WireError};
-use deadheat_spec::{Reply, Rights, settings};
+use deadheat_sql::Catalog;
+
+use deadheat_spec::{Reply, Terms, settings};
 
 use crate::args::Spec;
 use crate::problem::{Failure, Problem};
@@ -19,7 +21,7 @@ const AS_IT_COMES: [(&str, &str); 1] = [("max_parallel_workers_per_gather", "2")
 pub struct Place {
     pub target: Target,
     /// What the user may do there.
-    pub rights: Rights,
+    pub terms: Terms,
     /// On a private server the database can be made anew.
     private: bool,
     /// The scratch database on a named server; dropped with this.
@@ -33,7 +35,7 @@ pub struct Ground {
     pub shared: bool,
     _servers: Vec<Server>,
     /// The runtime on which the servers' own connections live; it must outlive them.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Ground {
@@ -48,9 +50,9 @@ impl Ground {
         let prepared = match &args.server {
             Some(url) => {
                 let allowed = args.server_flags.allow_remote_server;
-                runtime.block_on(named(url, allowed, workers))
+                runtime.block_on(named(args, url, allowed, workers))
             }
-            None => runtime.block_on(private(workers)),
+            None => runtime.block_on(private(args, workers)),
         };
         let (servers, places) = prepared.map_err(|error| refused(&error))?;
         for place in places.iter().filter(|place| place.private) {
@@ -60,12 +62,31 @@ impl Ground {
             places,
             shared: args.server.is_some(),
             _servers: servers,
-            _runtime: runtime,
+            runtime,
         })
     }
 }
 
-async fn private(workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
+impl Ground {
+    /// What the database of a place holds.
+    pub fn catalog(&self, place: &Place) -> Result<Catalog, Error> {
+        let target = &place.target;
+        let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let mut words = format!(
+            "host={} port={} user={}",
+            quoted(&target.host),
+            target.port,
+            quoted(&target.user)
+        );
+        if let Some(password) = &target.password {
+            words.push_str(&format!(" password={}", quoted(password)));
+        }
+        let read = async { Visit::to(&words)?.catalog(&target.database).await };
+        self.runtime.block_on(read)
+    }
+}
+
+async fn private(args: &Spec, workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
     let settings = AS_IT_COMES.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = PrivateOptions {
         settings: BTreeMap::from(settings),
@@ -75,7 +96,7 @@ async fn private(workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
         let server = Server::private(&options).await?;
         places.push(Place {
             target: target(server.address(), DATABASE),
-            rights: rights(&server, true),
+            terms: terms(args, &server, true),
             private: true,
             _database: None,
         });
@@ -85,6 +106,7 @@ async fn private(workers: usize) -> Result<(Vec<Server>, Vec<Place>), Error> {
 }
 
 async fn named(
+    args: &Spec,
     url: &str,
     allow_remote: bool,
     workers: usize,
@@ -97,7 +119,7 @@ async fn named(
         let row = database.control().query_one(asked, &[]).await;
         places.push(Place {
             target: target(server.address(), database.name()),
-            rights: rights(&server, row.is_ok_and(|row| row.get(0))),
+            terms: terms(args, &server, row.is_ok_and(|row| row.get(0))),
             private: false,
             _database: Some(database),
         });
@@ -105,13 +127,18 @@ async fn named(
     Ok((vec![server], places))
 }
 
-fn rights(server: &Server, superuser: bool) -> Rights {
+fn terms(args: &Spec, server: &Server, superuser: bool) -> Terms {
     let version = server.version();
-    let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    Rights {
+    let major = version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap_or_default();
+    Terms {
         superuser,
         // One that cannot be read is older than what numbers are written like this.
         version: major.parse().unwrap_or_default(),
+        // A server as it comes waits for a second; an exploration wants the actor that closes a circle to notice at once.
+        deadlock_timeout: if args.explore { "1ms" } else { "1s" },
     }
 }
 
@@ -146,7 +173,8 @@ impl Place {
             database: "postgres".to_owned(),
             ..self.target.clone()
         };
-        let mut session = Session::begin(&maintenance, &settings("spec", "maintenance", self.rights))?;
+        let mut session =
+            Session::begin(&maintenance, &settings("spec", "maintenance", self.terms))?;
         session.finish()?;
         let statements = [
             format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"),

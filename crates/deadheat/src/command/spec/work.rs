@@ -37,7 +37,7 @@ const FAR: [&str; 8] = [
 ];
 
 /// How patient the original would be: `PGISOLATIONTIMEOUT` is in seconds.
-fn patience() -> Result<Duration, Problem> {
+pub fn patience() -> Result<Duration, Problem> {
     let Some(set) = std::env::var_os("PGISOLATIONTIMEOUT") else {
         return Ok(STEP);
     };
@@ -114,7 +114,7 @@ fn one(
     let mut output = Vec::new();
     let mut sink = |stream: Stream, bytes: &[u8]| output.push((stream, bytes.to_vec()));
     preamble(spec, &mut sink);
-    let connected = Server::connect(spec, &loaded.name, &place.target, place.rights);
+    let connected = Server::connect(spec, &loaded.name, &place.target, place.terms);
     let mut server = connected.map_err(|error| {
         let help = "the server's log says more; it needs a connection for each session of the spec, and one more";
         Problem::other(format!("{}: {error}", loaded.path.display()), Some(help))
