@@ -1,0 +1,62 @@
+//! A marketplace: sellers edit demands, a task validates them, customers confirm what is published.
+//!
+//! An ordinary axum service with a pool of connections, of which several instances may run; it knows nothing of
+//! Deadheat. `marketplace migrate` makes the tables of the tasks. `MARKET_VARIANT` says when an edit orders the
+//! validation: `before` its transaction, `after` its commit, or `inside` (the default).
+
+mod demands;
+mod error;
+mod validation;
+
+use std::env;
+
+use axum::Router;
+use axum::routing::{get, post, put};
+use deadheat_cure::Pool;
+use deadpool_postgres::Manager;
+use tokio::net::TcpListener;
+use tokio_postgres::NoTls;
+
+use crate::demands::Ordered;
+
+const CONNECTIONS: usize = 5;
+
+#[derive(Clone)]
+struct Service {
+    pool: Pool,
+    ordered: Ordered,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
+    let pool = Pool::builder(Manager::new(database, NoTls))
+        .max_size(CONNECTIONS)
+        .build()?;
+    if env::args()
+        .nth(1)
+        .is_some_and(|command| command == "migrate")
+    {
+        deadheat_cure::schema::migrate(&pool).await?;
+        return Ok(());
+    }
+    let ordered = match env::var("MARKET_VARIANT").as_deref() {
+        Ok("before") => Ordered::Before,
+        Ok("after") => Ordered::After,
+        _ => Ordered::Inside,
+    };
+
+    let routes = Router::new()
+        .route("/health", get(|| async { "ok" }))
+        .route("/demands", post(demands::create))
+        .route("/demands/{id}", put(demands::edit))
+        .route("/demands/{id}/confirm", post(demands::confirm))
+        .route("/demands/{id}/close", post(demands::close))
+        .route("/demands/{id}/cancel", post(demands::cancel))
+        .route("/expiries", post(demands::expire))
+        .route("/tasks", post(validation::work))
+        .with_state(Service { pool, ordered });
+    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
+    axum::serve(listener, routes).await?;
+    Ok(())
+}
