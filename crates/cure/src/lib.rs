@@ -5,9 +5,10 @@
 //! | [`retry`] | serialization failures and deadlocks that reach a user; effects done twice, or before their commit |
 //! | [`guard`] | two workers at the same work; results that are out of date when they are written |
 //! | [`tasks`] | tasks that run before there is anything to see, or that are lost, or done twice |
+//! | [`actor`] | checking and acting with somebody in between; replies to what was not committed |
 //!
-//! The driver is tokio-postgres with a pool of deadpool. [`tasks`] has tables of its own, which [`schema::migrate`]
-//! makes.
+//! The driver is tokio-postgres with a pool of deadpool. [`tasks`] and durable actors have tables of their own,
+//! which [`schema::migrate`] makes.
 //!
 //! # A transaction that is tried again
 //!
@@ -26,6 +27,7 @@
 //! # }
 //! ```
 
+pub mod actor;
 pub mod guard;
 pub mod retry;
 pub mod tasks;

@@ -7,7 +7,10 @@ use crate::{Pool, Session};
 type Migration = (i32, &'static str);
 
 /// All there are, in order. What was released is never changed, only followed by another.
-const MIGRATIONS: [Migration; 1] = [(1, include_str!("../migrations/1-tasks.sql"))];
+const MIGRATIONS: [Migration; 2] = [
+    (1, include_str!("../migrations/1-tasks.sql")),
+    (2, include_str!("../migrations/2-actors.sql")),
+];
 
 /// Where the versions are kept.
 const LEDGER: &str = "create schema if not exists cure;

@@ -29,6 +29,7 @@ mod worker;
 pub use claim::{Claim, Failed, claim};
 pub use dead::{Dead, dead, discard, revive};
 pub use handler::{Failure, Handler, Job};
+pub(crate) use order::order;
 pub use order::{Enqueued, Options, Task, enqueue, enqueue_with};
 pub use worker::{Running, Worker};
 

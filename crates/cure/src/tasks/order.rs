@@ -12,6 +12,11 @@ use crate::Transactional;
 pub trait Task: Serialize + DeserializeOwned + Send {
     /// Its name in the database: it stays when the type is renamed.
     const KIND: &'static str;
+
+    /// The same, where it depends on the type's parameters.
+    fn kind() -> String {
+        Self::KIND.to_owned()
+    }
 }
 
 /// How a task is ordered.
@@ -145,7 +150,7 @@ pub async fn enqueue_with<T: Task>(
     options: &Options,
 ) -> Result<Enqueued, Error> {
     let payload = serde_json::to_value(task)?;
-    order(tx, T::KIND, &payload, options).await
+    order(tx, &T::kind(), &payload, options).await
 }
 
 /// Orders what is JSON already.

@@ -101,7 +101,7 @@ impl<H: Send + Sync + 'static> Runs<H> {
     async fn fill(&mut self) -> Result<bool, Error> {
         let shared = Arc::clone(&self.shared);
         let room = shared.concurrency - self.under_way.len() + shared.ahead;
-        let kinds: Vec<&str> = shared.calls.keys().copied().collect();
+        let kinds: Vec<&str> = shared.calls.keys().map(String::as_str).collect();
         let client = shared.pool.get().await;
         let client = client.map_err(|error| Error::Transaction(error.into()))?;
         let room = u32::try_from(room).unwrap_or(u32::MAX);

@@ -52,7 +52,7 @@ pub struct Worker<H> {
 pub(crate) struct Shared<H> {
     pub(crate) pool: Pool,
     pub(crate) handler: H,
-    pub(crate) calls: BTreeMap<&'static str, Call<H>>,
+    pub(crate) calls: BTreeMap<String, Call<H>>,
     pub(crate) queue: String,
     pub(crate) concurrency: usize,
     pub(crate) ahead: usize,
@@ -90,7 +90,7 @@ impl<H: Send + Sync + 'static> Worker<H> {
         T: Task + 'static,
         H: Handler<T>,
     {
-        self.shared.calls.insert(T::KIND, call::<H, T>);
+        self.shared.calls.insert(T::kind(), call::<H, T>);
         self
     }
 
