@@ -72,7 +72,7 @@ type CancelKey = (i32, Vec<u8>);
 pub(crate) struct Shared {
     pub events: mpsc::UnboundedSender<Event>,
     upstream: Mutex<Upstream>,
-    door: Door,
+    pub door: Door,
     /// Sessions by process id and cancel key, and where their servers are.
     keys: Mutex<BTreeMap<CancelKey, (Session, Upstream)>>,
     /// Texts that refused to run inside a transaction block.

@@ -21,7 +21,7 @@ async fn a_client_of_another_scenario_is_turned_away() {
                 Err(format!("not to {}", newcomer.database()))
             }
         })),
-        tls: None,
+        ..Door::default()
     };
     let lab = Lab::behind(server.unix(), Policy::Gap, door).await;
     let mut wire = in_time(Wire::tcp(lab.gate.addr(), &ours)).await;

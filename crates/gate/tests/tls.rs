@@ -103,7 +103,7 @@ async fn with_certificate(upstream: Upstream) -> (Lab, String) {
     let pem = tls.pem().to_owned();
     let door = Door {
         tls: Some(tls),
-        admit: None,
+        ..Door::default()
     };
     (Lab::behind(upstream, Policy::Gap, door).await, pem)
 }

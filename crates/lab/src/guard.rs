@@ -28,7 +28,7 @@ impl Guard {
     pub fn door(self) -> Door {
         Door {
             admit: Some(Arc::new(move |newcomer| self.admit(newcomer))),
-            tls: None,
+            ..Door::default()
         }
     }
 

@@ -134,7 +134,7 @@ impl Machine {
     }
 
     fn leaves(&mut self) {
-        if let State::Waiting(_) = self.state {
+        if matches!(self.state, State::Waiting(_)) && !self.shared.door.runs_for_the_gone {
             self.leave("the client left");
         } else if matches!(&self.state, State::Flying(flight) if matches!(flight.copy, Copy::Data { .. }))
         {

@@ -113,8 +113,12 @@ async fn listen(proxy: &Proxy) -> Result<TcpListener, Problem> {
 
 /// Who is let in, and how.
 fn door(proxy: &Proxy) -> Result<Door, Problem> {
+    let mut door = Door {
+        runs_for_the_gone: true,
+        ..Door::default()
+    };
     if !proxy.tls {
-        return Ok(Door::default());
+        return Ok(door);
     }
     let names = ["localhost", "127.0.0.1", "::1"]
         .map(str::to_owned)
@@ -124,10 +128,8 @@ fn door(proxy: &Proxy) -> Result<Door, Problem> {
     if let Some(path) = &proxy.certificate {
         std::fs::write(path, tls.pem()).map_err(|error| Problem::file(path, "write", &error))?;
     }
-    Ok(Door {
-        tls: Some(tls),
-        admit: None,
-    })
+    door.tls = Some(tls);
+    Ok(door)
 }
 
 fn announce(gate: &Gate, target: &Target, tls: bool) {
