@@ -12,6 +12,7 @@ use crate::rows::Rows;
 enum Clash<'a> {
     Everything(&'a str),
     Snapshot,
+    LookedAt,
     Serializable,
     ReadPublished(&'a TableAccess, &'a Rows),
     Watched(&'a TableAccess),
@@ -50,6 +51,9 @@ fn clash<'a>(one: &'a Parts, two: &'a Parts) -> Option<Clash<'a>> {
 fn half<'a>(one: &'a Parts, two: &'a Parts) -> Option<Clash<'a>> {
     if one.snapshot && two.tables.values().any(|table| !table.publishes.is_none()) {
         return Some(Clash::Snapshot);
+    }
+    if one.looked_at && two.looked_at {
+        return Some(Clash::LookedAt);
     }
     if one.ends_serializable && (two.serializable || two.ends_serializable) {
         return Some(Clash::Serializable);
@@ -156,6 +160,9 @@ impl Clash<'_> {
         match self {
             Self::Everything(reason) => format!("{reason}, so it may conflict with anything"),
             Self::Snapshot => "one takes its snapshot, the other commits".to_owned(),
+            Self::LookedAt => {
+                "both are commits after which all that is committed is looked at".to_owned()
+            }
             Self::Serializable => {
                 "one ends a serializable transaction, the other is part of one".to_owned()
             }

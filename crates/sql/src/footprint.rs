@@ -85,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) everything: Option<Arc<str>>,
     /// Takes a snapshot: depends on everything that is ever published.
     pub(crate) snapshot: bool,
+    /// Commits what is looked at as a whole, at that very moment.
+    pub(crate) looked_at: bool,
     /// Is part of a serializable transaction.
     pub(crate) serializable: bool,
     /// Ends a serializable transaction.
@@ -134,6 +136,14 @@ impl Footprint {
         let mut footprint = Self::default();
         footprint.edit().waits_for.extend(for_sessions);
         footprint.edit().stirs.insert(session);
+        footprint
+    }
+
+    /// Of a commit after which somebody looks at everything that is committed: which other such commits came before it
+    /// makes a difference.
+    pub fn looked_at() -> Self {
+        let mut footprint = Self::default();
+        footprint.edit().looked_at = true;
         footprint
     }
 
@@ -205,6 +215,7 @@ impl Parts {
             self.everything.clone_from(&other.everything);
         }
         self.snapshot |= other.snapshot;
+        self.looked_at |= other.looked_at;
         self.serializable |= other.serializable;
         self.ends_serializable |= other.ends_serializable;
         for (id, access) in &other.tables {
@@ -269,6 +280,7 @@ impl Footprint {
         );
         let flags = [
             (parts.snapshot, "takes a snapshot"),
+            (parts.looked_at, "is looked at"),
             (parts.serializable, "serializable"),
             (parts.ends_serializable, "ends serializable"),
         ];

@@ -20,14 +20,14 @@ pub const fn offset(n: usize) -> i64 {
 }
 
 /// What was learned so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calibration {
     places: BTreeMap<String, Place>,
     /// Smallest value that was ever generated, by offset: what is below was there before.
     first_generated: BTreeMap<i64, i64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Place {
     unmoved: BTreeSet<String>,
     patterns: Vec<Pattern>,

@@ -88,10 +88,14 @@ impl Oracle {
     /// how far the sequences were advanced in the second), and for a race and its replay (no offsets) before it is
     /// believed: a value that only then turns out to move is noise.
     pub fn learn(&mut self, first: &Record, second: &Record, offsets: &[i64]) -> Vec<String> {
-        for serial in self.serial.values_mut() {
-            serial.outcome = OnceLock::new();
+        let before = self.calibration.clone();
+        let surprises = self.calibration.learn(first, second, offsets, &self.rules);
+        if self.calibration != before {
+            for serial in self.serial.values_mut() {
+                serial.outcome = OnceLock::new();
+            }
         }
-        self.calibration.learn(first, second, offsets, &self.rules)
+        surprises
     }
 
     /// Learns from a run that is a known serial order once more: what differs between the two moves from run to run.
@@ -347,6 +351,6 @@ impl Oracle {
 fn clocks(differs: &[Difference]) -> String {
     let first = differs.first().map(ToString::to_string).unwrap_or_default();
     format!(
-        "the outcome differs from every serial order only in what reads like a clock; mask it if it is one ({first})"
+        "inconclusive: an outcome differs from every serial order only in what reads like a clock; mask it if it is one ({first})"
     )
 }

@@ -15,8 +15,11 @@ use deadheat_verdict::{Finding, Judgement, Oracle, Outcome, Rules};
 use super::serial::Serial;
 use super::{Budget, End, Labs, Race, Searched, Shrinking, Stop, Watcher};
 
-/// Rounds in which an outcome may ask for further serial orders before it is left undecided.
+/// Rounds in which an outcome may ask for further serial orders before it is left undecided: enough for all orders of six
+/// actors.
 const MOST_QUESTIONS: usize = 64;
+/// Rounds in which only the likeliest orders are run: mostly one of them has the outcome.
+const SMALL_ROUNDS: usize = 4;
 
 /// A search under way.
 pub struct Hunt<'a> {
@@ -259,6 +262,7 @@ impl<'a> Hunt<'a> {
         if record.end == RunEnd::Cut {
             return Ok(None);
         }
+        self.watcher.ran(&record);
         self.oracle.learn_repeat(&record);
         match self.judge(&record)? {
             Seen::Fine => Ok(None),
@@ -288,7 +292,7 @@ impl<'a> Hunt<'a> {
 
     /// Judges a run, with as many serial orders as that takes.
     pub(crate) fn judge(&mut self, record: &Record) -> Result<Seen, Stop> {
-        for _ in 0..MOST_QUESTIONS {
+        for round in 0..MOST_QUESTIONS {
             let orders = match self.oracle.judge(record) {
                 Judgement::Clean => {
                     self.outcomes.insert(self.oracle.outcome(record));
@@ -305,12 +309,20 @@ impl<'a> Hunt<'a> {
                 }
                 Judgement::NeedsSerial(orders) => orders,
             };
+            if self.limit().is_some() {
+                break;
+            }
             // Runs under way go on with their labs; the serial orders need labs of their own for a moment.
-            let few: Vec<_> = orders.into_iter().take(self.labs.count().max(2)).collect();
+            let most = if round < SMALL_ROUNDS {
+                self.labs.count().max(2)
+            } else {
+                orders.len()
+            };
+            let few: Vec<_> = orders.into_iter().take(most).collect();
             self.aside(|hunt| hunt.serial.teach(&few, hunt.labs, &mut hunt.oracle))?;
         }
         self.inconclusive.insert(format!(
-            "an outcome was compared with {} serial orders and equals none of them; there are more",
+            "inconclusive: an outcome was compared with {} serial orders and equals none of them; there are more",
             self.oracle.known().count()
         ));
         Ok(Seen::Fine)
