@@ -120,7 +120,7 @@ async fn close(State(bank): State<Bank>) -> Result<Json<Total>, Error> {
             "insert into closings (total) select sum(balance) from accounts returning total";
         let total = tx.query_one(count, &[]).await?.get("total");
         let interest = "update accounts set balance = balance + balance / 100";
-        tx.execute(interest, &[]).await?;
+        tx.batch_execute(interest).await?;
         Ok(total)
     });
     let total = done.await?;

@@ -1,0 +1,133 @@
+//! A worker on the tasks of deadheat-cure: it takes a task, and completes it with what it found out.
+//!
+//! An ordinary service; it knows nothing of Deadheat. `queue-ours prepare` makes the tables and orders a task. A task
+//! that was claimed a minute ago goes to whoever asks next.
+
+use std::env;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use deadheat_cure::retry::{self, Policy};
+use deadheat_cure::tasks::{self, Task};
+use deadheat_cure::{Pool, Tx, schema};
+use deadpool_postgres::Manager;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_postgres::NoTls;
+
+const CONNECTIONS: usize = 5;
+const QUEUE: &str = "default";
+const LEASE: Duration = Duration::from_mins(1);
+
+#[derive(Serialize, Deserialize)]
+struct Report {
+    about: String,
+}
+
+impl Task for Report {
+    const KIND: &'static str = "report";
+}
+
+/// Why the body of a transaction gives up.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Tasks(#[from] tasks::Error),
+    #[error("database: {0}")]
+    Database(#[from] tokio_postgres::Error),
+}
+
+/// What a request fails with.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("no connection: {0}")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    #[error(transparent)]
+    Tasks(#[from] tasks::Error),
+    #[error(transparent)]
+    Transaction(#[from] retry::Error<Failure>),
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    error: String,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let lost = |error: &retry::Error<Failure>| {
+            matches!(
+                error.body(),
+                Some(Failure::Tasks(tasks::Error::Lost { .. }))
+            )
+        };
+        let status = match &self {
+            Self::Transaction(error) if lost(error) => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let error = self.to_string();
+        (status, Json(Refusal { error })).into_response()
+    }
+}
+
+#[derive(Serialize)]
+struct Done {
+    attempt: u32,
+}
+
+async fn prepare(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
+    schema::migrate(pool).await?;
+    let order = |tx: Tx, _| async move {
+        let about = "September".to_owned();
+        tasks::enqueue(&tx, &Report { about }).await?;
+        Ok::<_, Failure>(())
+    };
+    retry::transaction(pool, &Policy::default(), order).await?;
+    Ok(())
+}
+
+/// Takes a task and completes it, together with what it found out.
+async fn work(State(pool): State<Pool>) -> Result<Response, Error> {
+    let client = pool.get().await?;
+    let claimed = tasks::claim(&client, QUEUE, None, 1, LEASE).await?;
+    drop(client);
+    let Some(claim) = claimed.first() else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let attempt = claim.attempt();
+    let complete = |tx: Tx, _| async move {
+        let note = "insert into results (task, attempt, attempt_by_then)
+            select id, $2::integer, attempt from cure.tasks where id = $1";
+        tx.execute(note, &[&claim.task(), &(attempt as i32)])
+            .await?;
+        claim.complete(&tx).await?;
+        Ok::<_, Failure>(())
+    };
+    retry::transaction(&pool, &Policy::default(), complete).await?;
+    Ok(Json(Done { attempt }).into_response())
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
+    let pool = Pool::builder(Manager::new(database, NoTls))
+        .max_size(CONNECTIONS)
+        .build()?;
+    if env::args()
+        .nth(1)
+        .is_some_and(|command| command == "prepare")
+    {
+        return prepare(&pool).await;
+    }
+    let routes = Router::new()
+        .route("/health", get(|| async { "ok" }))
+        .route("/work", post(work))
+        .with_state(pool);
+    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
+    axum::serve(listener, routes).await?;
+    Ok(())
+}
