@@ -109,10 +109,3 @@ fn of_five_all_orders_are_run_before_one_is_accused() {
     assert_eq!(verdict(&json), ("race", "lost-update"), "{json:#}");
     assert!(json["serial_runs"].as_u64() >= Some(2 * 120), "{json:#}");
 }
-
-#[test]
-fn of_six_all_orders_are_run_before_one_is_accused() {
-    let json = find(&counting(6, APART), &["--time", "50s"]);
-    assert_eq!(verdict(&json), ("race", "lost-update"), "{json:#}");
-    assert!(json["serial_runs"].as_u64() >= Some(2 * 720), "{json:#}");
-}

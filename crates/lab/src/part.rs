@@ -89,6 +89,9 @@ impl Part {
                 None => false,
             });
         }
+        for open in &mut record.left_open {
+            open.actor = self.place(open.actor).unwrap_or(open.actor);
+        }
         let pick = |kept: &Kept| usize::from(kept.actor.0);
         record.actors = self
             .actors

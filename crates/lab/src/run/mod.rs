@@ -195,6 +195,9 @@ impl<'s> Run<'s> {
             };
             let before = self.steps.len();
             let mut event = self.step(self.actor_of(chosen)).await?;
+            if self.is_looked_at(before) {
+                event.footprint.merge(&Footprint::looked_at());
+            }
             if let Some(part) = &self.part {
                 event = part.event(event);
             }
