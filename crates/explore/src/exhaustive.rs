@@ -193,10 +193,7 @@ impl<F: Footprint> Exhaustive<F> {
             },
             (None, Some((node, branch))) => Policy::Awake {
                 asleep: self.tree.asleep(node, branch),
-                guide: match self.trust {
-                    Some(_) => self.tree.guide(node, branch),
-                    None => Vec::new(),
-                },
+                guide: self.tree.guide(node, branch),
             },
         };
         Cursor::new(index, script, policy)
@@ -296,7 +293,7 @@ impl<F: Footprint> Exhaustive<F> {
             self.lose_trust();
         }
         let (wanted, unexplained) = match self.config.preemptions {
-            None => seen.reduced(&self.tree, |_, _| false),
+            None => seen.reduced(&self.tree),
             Some(_) => (seen.conservative(&self.tree, moved), false),
         };
         if unexplained {
@@ -326,11 +323,16 @@ impl<F: Footprint> Exhaustive<F> {
     }
 
     fn lose_trust(&mut self) {
-        for (node, actor) in self.trust.take().map_or_else(Vec::new, Trust::debts) {
-            if !self.tree.has_branch(node, actor) {
-                self.want(node, actor);
+        for owed in self.trust.take().map_or_else(Vec::new, Trust::debts) {
+            let begun = |actor: &Actor| self.tree.has_branch(owed.node, *actor);
+            if !owed.initials.iter().any(begun) {
+                for actor in owed.begins {
+                    if !self.tree.has_branch(owed.node, actor) {
+                        self.want(owed.node, actor);
+                    }
+                }
             }
-            self.tree.release(node);
+            self.tree.release(owed.node);
         }
     }
 

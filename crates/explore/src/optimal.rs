@@ -18,8 +18,8 @@
 //!
 //! Every run is looked through for steps that touch something else than they did after the same replies, before
 //! anything is made of it (see [`drift`](crate::drift)). One such step, or one that waits, and the search goes on with source sets,
-//! for good. To lose nothing by what was trusted until then, the branches that source sets would have asked for are noted
-//! all along, run by run, and added then: from there on the tree is one that source-DPOR could have made, with
+//! for good. To lose nothing by what was trusted until then, the reversals that source sets would have asked
+//! branches for are noted all along, run by run, and those that still have none get one then: from there on the tree is one that source-DPOR could have made, with
 //! some branches it would have added later. Sleep sets need no mending, because they are made of steps that were run at
 //! their very place; guides are dropped, where they were not followed yet.
 //!
@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use crate::Footprint;
 use crate::causality::Race;
 use crate::drift::Drift;
-use crate::plan::Seen;
+use crate::plan::{Missing, Seen};
 use crate::tree::{NodeId, Provided, Tree};
 use crate::wakeup::{Step, can_begin};
 use crate::{Actor, Run};
@@ -44,9 +44,10 @@ use crate::{Actor, Run};
 #[derive(Debug)]
 pub(crate) struct Trust<F> {
     drift: Drift<F>,
-    /// Branches that source sets would have asked for, in the order in which they would have been added.
-    debts: Vec<(NodeId, Actor)>,
-    owed: BTreeSet<(NodeId, Actor)>,
+    /// Reversals that source sets would have asked branches for, each once.
+    owed: BTreeSet<Missing>,
+    /// The same in the order in which they came up, the latest of a run first.
+    debts: Vec<Missing>,
 }
 
 impl<F: Footprint> Trust<F> {
@@ -65,18 +66,18 @@ impl<F: Footprint> Trust<F> {
 
     /// Notes what source sets ask for after a run. Returns `false` if no true footprints allow what happened.
     pub(crate) fn owe(&mut self, seen: &Seen<F>, tree: &mut Tree<F>) -> bool {
-        let (wanted, unexplained) =
-            seen.reduced(tree, |node, actor| self.owed.contains(&(node, actor)));
-        for (node, actor) in wanted.into_iter().rev() {
-            self.owed.insert((node, actor));
-            self.debts.push((node, actor));
-            tree.hold(node);
+        let (missing, unexplained) = seen.missing(tree);
+        for missing in missing.into_iter().rev() {
+            if self.owed.insert(missing.clone()) {
+                tree.hold(missing.node);
+                self.debts.push(missing);
+            }
         }
         !unexplained
     }
 
     /// What is owed, once trust is over. Each node is [released](Tree::release) by whoever is done with it.
-    pub(crate) fn debts(self) -> Vec<(NodeId, Actor)> {
+    pub(crate) fn debts(self) -> Vec<Missing> {
         self.debts
     }
 }

@@ -17,6 +17,16 @@ pub(crate) struct Seen<F> {
     pub pending: Vec<(Actor, F)>,
 }
 
+/// A reversal that is to be begun.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Missing {
+    pub node: NodeId,
+    /// Who can begin it, if footprints are true.
+    pub initials: Vec<Actor>,
+    /// Who is to: best one of these; all that could move at `node` where none of them could.
+    pub begins: Vec<Actor>,
+}
+
 impl<F: Footprint> Seen<F> {
     /// Hangs a run into the tree, below the branch it was made for.
     pub(crate) fn grow(tree: &mut Tree<F>, node: NodeId, branch: usize, run: Run<F>) -> Self {
@@ -49,36 +59,54 @@ impl<F: Footprint> Seen<F> {
     /// reversal, unless one of them is there already or asleep (and so explored elsewhere).
     ///
     /// The flag says that none of them could move, which no true footprints allow; then everybody is wanted.
-    /// `wanted_before` adds to the branches that are there.
-    pub(crate) fn reduced(
-        &self,
-        tree: &Tree<F>,
-        wanted_before: impl Fn(NodeId, Actor) -> bool,
-    ) -> (Vec<(NodeId, Actor)>, bool) {
-        let asleep = tree.sleep_sets(&self.grown.path);
-        let mut unexplained = false;
+    pub(crate) fn reduced(&self, tree: &Tree<F>) -> (Vec<(NodeId, Actor)>, bool) {
+        let (missing, unexplained) = self.missing(tree);
         let mut wanted: Vec<(NodeId, Actor)> = Vec::new();
+        for Missing {
+            node,
+            initials,
+            begins,
+        } in missing
+        {
+            if !initials.iter().any(|&one| wanted.contains(&(node, one))) {
+                let more = begins.into_iter().map(|one| (node, one));
+                let more: Vec<_> = more.filter(|one| !wanted.contains(one)).collect();
+                wanted.extend(more);
+            }
+        }
+        (wanted, unexplained)
+    }
+
+    /// The reversals that no branch begins yet.
+    pub(crate) fn missing(&self, tree: &Tree<F>) -> (Vec<Missing>, bool) {
+        let asleep = tree.sleep_sets(&self.grown.path);
+        let (mut missing, mut unexplained) = (Vec::new(), false);
         for &race in self.causality.races().iter().filter(|race| race.reversible) {
             let (node, _) = self.grown.path[race.first];
             let asleep = &asleep[race.first];
             let known = |actor: Actor| {
-                asleep.iter().any(|(a, _)| *a == actor)
-                    || tree.has_branch(node, actor)
-                    || wanted_before(node, actor)
-                    || wanted.contains(&(node, actor))
+                asleep.iter().any(|(a, _)| *a == actor) || tree.has_branch(node, actor)
             };
             let initials = self.causality.initials(race);
-            if !initials.iter().any(|&actor| known(actor)) && !self.is_foreseen(tree, race, asleep)
-            {
-                let begins = self.beginning(race, &initials);
-                let everybody = || self.enabled[race.first].iter().collect();
-                unexplained |= begins.is_none();
-                let begins: Vec<Actor> = begins.map_or_else(everybody, |one| vec![one]);
-                let begins: Vec<Actor> = begins.into_iter().filter(|&one| !known(one)).collect();
-                wanted.extend(begins.into_iter().map(|actor| (node, actor)));
+            if initials.iter().any(|&actor| known(actor)) || self.is_foreseen(tree, race, asleep) {
+                continue;
             }
+            let begins = self.beginning(race, &initials);
+            unexplained |= begins.is_none();
+            let begins: Vec<Actor> = match begins {
+                Some(one) => vec![one],
+                None => self.enabled[race.first]
+                    .iter()
+                    .filter(|&a| !known(a))
+                    .collect(),
+            };
+            missing.push(Missing {
+                node,
+                initials,
+                begins,
+            });
         }
-        (wanted, unexplained)
+        (missing, unexplained)
     }
 
     /// Whether the reversed step can be trusted after all: its actor's next step at the place of the earlier one

@@ -193,13 +193,12 @@ impl<F: Footprint> Tree<F> {
         }
     }
 
-    /// Keeps it no longer.
+    /// Keeps it no longer than something is left to do below some branch before it.
     pub(crate) fn release(&mut self, node: NodeId) {
         let mut at = self.nodes[node].parent;
         while let Some((node, branch)) = at {
             self.nodes[node].branches[branch].held -= 1;
             at = self.nodes[node].parent;
-            self.prune(node, branch);
         }
     }
 

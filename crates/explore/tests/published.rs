@@ -10,33 +10,11 @@ use std::collections::BTreeMap;
 
 use common::drive::{exhaust, exhaust_and_tell};
 use common::known::{self, Unlock};
-use common::machine::Machine;
 use deadheat_explore::{Config, Ending};
 
 #[derive(serde::Deserialize)]
 struct Entry {
     counts: BTreeMap<String, usize>,
-}
-
-fn machine(program: &str, size: &str) -> Machine {
-    let n = || size.parse().expect("sizes are numbers");
-    match program {
-        "readers" => known::readers(n()),
-        "lastzero" => known::lastzero(n()),
-        "filesystem" => known::filesystem(n()),
-        "indexer" => known::indexer(n()),
-        "mutex_increment" => known::mutex(n(), Unlock::Always),
-        "mutex_one_never_unlocks" => known::mutex(n(), Unlock::NotTheFirst),
-        "mutex_conditional_unlock" => known::mutex(n(), Unlock::IfOwnNumber),
-        "cas_chain" => known::cas_chain(n()),
-        "fib_bench" => known::fib_bench(n()),
-        "litmus" => known::litmus(size),
-        "lobby_actor" => known::lobby(n()),
-        "sql_lost_update" => known::sql_lost_update(n()),
-        "sql_atomic_update" => known::sql_atomic_update(n()),
-        "sql_two_row_deadlock" => known::sql_two_row_deadlock(),
-        other => panic!("no program is called {other}"),
-    }
 }
 
 #[test]
@@ -51,7 +29,8 @@ fn counts_are_reached_exactly() {
                 continue;
             }
             let began = std::time::Instant::now();
-            let (found, optimal) = exhaust_and_tell(&machine(&program, &size), Config::default());
+            let (found, optimal) =
+                exhaust_and_tell(&known::named(&program, &size), Config::default());
             println!(
                 "{program} {size}: {} traces in {} runs, {} of them blocked{}, {:?}",
                 found.classes.len(),

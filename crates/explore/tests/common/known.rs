@@ -17,6 +17,28 @@ pub fn lines(actors: Vec<Vec<Op>>) -> Machine {
     )
 }
 
+/// A program of `data/traces.toml` and one of its sizes.
+pub fn named(program: &str, size: &str) -> Machine {
+    let number = || size.parse().expect("sizes are numbers");
+    match program {
+        "readers" => readers(number()),
+        "lastzero" => lastzero(number()),
+        "filesystem" => filesystem(number()),
+        "indexer" => indexer(number()),
+        "mutex_increment" => mutex(number(), Unlock::Always),
+        "mutex_one_never_unlocks" => mutex(number(), Unlock::NotTheFirst),
+        "mutex_conditional_unlock" => mutex(number(), Unlock::IfOwnNumber),
+        "cas_chain" => cas_chain(number()),
+        "fib_bench" => fib_bench(number()),
+        "litmus" => litmus(size),
+        "lobby_actor" => lobby(number()),
+        "sql_lost_update" => sql_lost_update(number()),
+        "sql_atomic_update" => sql_atomic_update(number()),
+        "sql_two_row_deadlock" => sql_two_row_deadlock(),
+        other => panic!("no program is called {other}"),
+    }
+}
+
 pub fn readers(n: usize) -> Machine {
     let mut actors = vec![vec![Op::Read(0)]; n];
     actors.push(vec![Op::Write(0, 42)]);
