@@ -165,6 +165,9 @@ pub struct StepEntry {
     pub gate: String,
     /// For whom it had to wait.
     pub blocked_by: Vec<String>,
+    /// Whether it is one of the few that explain the race; the others may be folded.
+    #[serde(default)]
+    pub matters: bool,
 }
 
 /// An outcome in the result.
@@ -191,11 +194,13 @@ impl RaceEntry {
         let steps = saved
             .steps
             .iter()
-            .map(|step| StepEntry {
+            .enumerate()
+            .map(|(n, step)| StepEntry {
                 actor: step.actor.clone(),
                 label: step.label.clone(),
                 gate: step.gate.clone(),
                 blocked_by: step.blocked_by.clone(),
+                matters: saved.matters.contains(&n),
             })
             .collect();
         Self {

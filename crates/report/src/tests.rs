@@ -191,6 +191,7 @@ fn report(verdict: Verdict) -> Report {
         verdict,
         exhausted: verdict == Verdict::Clean,
         runs: 57,
+        shrink_runs: 0,
         serial_runs: 4,
         traces: 42,
         outcomes: 3,
