@@ -247,6 +247,12 @@ impl Conclusion<'_> {
                 Some(runs) if self.searched.progress.runs >= runs => Stopped::Runs(runs),
                 _ => Stopped::Other(why.clone()),
             }),
+            End::Over(Ending::Redundant { blocked_runs }) => {
+                Some(Stopped::Redundant(*blocked_runs))
+            }
+            End::Stopped(Stopped::Time(_)) if self.searched.progress.gave_up => {
+                Some(Stopped::Redundant(self.searched.progress.blocked_runs))
+            }
             End::Stopped(reason) => Some(reason.clone()),
             End::Over(Ending::Exhausted) if self.has_stalled() => Some(Stopped::Other(
                 "every order of the statements was tried, but actors had to wait for something outside \

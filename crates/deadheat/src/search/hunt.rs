@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use deadheat_explore::{
-    Config, Cursor, Exhaustive, Explorer, Next, Progress, Random, RandomConfig, Run,
+    Config, Cursor, Explorer, Next, Progress, Random, RandomConfig, Run, Thorough,
 };
 use deadheat_lab::record::{End as RunEnd, Record, Statement};
 use deadheat_lab::{Difference, Options, Touched, Trouble, first_difference};
@@ -193,11 +193,12 @@ impl<'a> Hunt<'a> {
                 sampler: None,
             }));
         }
-        Box::new(Exhaustive::new(Config {
+        let config = Config {
             preemptions: self.budget.preemptions,
             runs: self.budget.runs,
             ..Config::default()
-        }))
+        };
+        Box::new(Thorough::new(config, self.budget.seed))
     }
 
     pub(crate) fn learn_serial_orders(&mut self) -> Result<(), Stop> {
