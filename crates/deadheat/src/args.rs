@@ -24,6 +24,8 @@ pub enum Command {
     Replay(Replay),
     /// Print a saved race: timeline, cause, what differs.
     Show(Show),
+    /// Try, without touching the code, what would have prevented a saved race; say what to change.
+    Fix(Fix),
     /// Run PostgreSQL isolation specs as isolationtester does, or explore what they can do.
     Spec(Spec),
     /// Stand between programs and a server, and say what every statement touches and how long it takes.
@@ -184,6 +186,29 @@ pub struct Proxy {
     /// Print one JSON object a line instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `deadheat fix`.
+#[derive(Debug, Args)]
+pub struct Fix {
+    /// A saved race.
+    #[arg(value_name = "RACE")]
+    pub race: PathBuf,
+    /// The most runs for each cure.
+    #[arg(long, value_name = "N")]
+    pub runs: Option<u64>,
+    /// The longest time for each cure, such as 30s or 2m.
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "20s")]
+    pub time: Duration,
+    /// How many labs run side by side [default: one a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub labs: Option<u16>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// What databases may be used.
+    #[command(flatten)]
+    pub server: ServerFlags,
 }
 
 /// How schedules are chosen.

@@ -3,6 +3,7 @@
 //! [`Report`] is the outcome of a search, as `--json` has it; [`summary`] says it in words, [`race`] draws one race,
 //! [`junit`] and [`annotation`] tell other programs.
 
+mod cures;
 mod github;
 mod heading;
 mod junit;
@@ -15,6 +16,7 @@ mod result;
 mod style;
 mod summary;
 
+pub use cures::{Advice, Change, Cures, NotTried, Tried, cures};
 pub use github::annotation;
 pub use junit::{JunitError, junit};
 pub use outcome::outcome;

@@ -48,9 +48,13 @@ impl Ground {
 
     /// Builds labs: as many as are asked for, and can be.
     pub fn labs(&self, asked: Option<u16>) -> Result<Labs, Trouble> {
+        Labs::build(&self.blueprint, self.count(asked))
+    }
+
+    /// How many labs there are to be.
+    pub fn count(&self, asked: Option<u16>) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let most = self.blueprint.most_labs().unwrap_or(usize::MAX);
-        let count = asked.map_or(cores, usize::from).min(most);
-        Labs::build(&self.blueprint, count)
+        asked.map_or(cores, usize::from).min(most)
     }
 }

@@ -1,6 +1,7 @@
 //! What each command does, one module a command.
 
 mod find;
+mod fix;
 mod ground;
 mod narrow;
 mod proxy;
@@ -28,6 +29,7 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
         Command::Find(find) => find::run(&find, interrupted),
         Command::Replay(replay) => replay::run(&replay, interrupted),
         Command::Show(show) => show::run(&show),
+        Command::Fix(fix) => fix::run(&fix, interrupted),
         Command::Spec(spec) => spec::run(&spec, interrupted),
         Command::Proxy(proxy) => proxy::run(&proxy, interrupted),
         Command::Doctor => {

@@ -154,6 +154,8 @@ impl From<Trouble> for Stop {
 pub trait Watcher {
     /// Called after every run.
     fn progress(&mut self, progress: &Progress, serial_runs: u64, races: usize);
+    /// Called with every run that came to its end.
+    fn ran(&mut self, _record: &Record) {}
     /// Whether the user wants it to end.
     fn stopped(&self) -> bool;
 }

@@ -105,7 +105,7 @@ impl Machine {
                     );
                 }
             }
-            (Part::Ahead, b'E') => self.ahead_failed(flight, frame)?,
+            (Part::Ahead, b'E') => flight.ahead_failed(frame)?,
             (Part::Commit, b'C') => flight.reply.settle(),
             (Part::Commit, b'E') => flight.reply.commit_failed(frame)?,
             (Part::Commit | Part::Rollback, b'Z') => {

@@ -70,16 +70,14 @@ impl Machine {
             flight.script.push(Part::Ahead, Await::Sync);
         }
     }
+}
 
+impl Flight {
     /// What went ahead has failed: that is what the client sees of its batch.
-    pub(super) fn ahead_failed(
-        &mut self,
-        flight: &mut Flight,
-        frame: &Frame,
-    ) -> Result<(), Malformed> {
-        flight.reply.hold(frame, false);
-        flight.reply.error = Some(backend::error(frame)?);
-        flight.refused = true;
+    pub(super) fn ahead_failed(&mut self, frame: &Frame) -> Result<(), Malformed> {
+        self.reply.hold(frame, false);
+        self.reply.error = Some(backend::error(frame)?);
+        self.refused = true;
         Ok(())
     }
 }
