@@ -85,7 +85,10 @@ fn set_levels(statement: &SyntaxNode, level: Isolation, edits: &mut Vec<Edit>) {
         .flat_map(|node| all_tokens(&node))
         .filter(|token| !matches!(token.kind(), K::COMMA | K::EQ | K::TO_KW))
         .collect();
-    let words: Vec<String> = values.iter().map(|token| string(token.text()).unwrap_or_else(|| name(token.text()))).collect();
+    let words: Vec<String> = values
+        .iter()
+        .map(|token| string(token.text()).unwrap_or_else(|| name(token.text())))
+        .collect();
     let set = Isolation::read(&words.join(" "));
     if set.is_some_and(|set| set < level) {
         edits.extend(over(&values, &format!("'{}'", level.name())));
@@ -132,7 +135,11 @@ fn unlockable(statement: &SyntaxNode) -> Option<&'static str> {
         K::SELECT => {}
         K::COMPOUND_SELECT => return Some("it joins several queries into one"),
         K::UPDATE | K::DELETE | K::MERGE => return Some("it locks the rows it finds already"),
-        K::INSERT => return Some("it reads inside an INSERT, and rows that are not there yet cannot be locked"),
+        K::INSERT => {
+            return Some(
+                "it reads inside an INSERT, and rows that are not there yet cannot be locked",
+            );
+        }
         _ => return Some("it is no plain query"),
     }
     let own = |kind: K| child(statement, kind).is_some();
@@ -219,10 +226,17 @@ mod tests {
             Some("set default_transaction_isolation to 'serializable'")
         );
         assert_eq!(
-            up("set session characteristics as transaction isolation level read committed").as_deref(),
+            up("set session characteristics as transaction isolation level read committed")
+                .as_deref(),
             Some("set session characteristics as transaction isolation level serializable")
         );
-        assert_eq!(raised("begin isolation level serializable", Isolation::RepeatableRead), None);
+        assert_eq!(
+            raised(
+                "begin isolation level serializable",
+                Isolation::RepeatableRead
+            ),
+            None
+        );
         assert_eq!(up("begin"), None);
         assert_eq!(up("select 'isolation level read committed'"), None);
         assert_eq!(up("this is no SQL"), None);
@@ -254,7 +268,10 @@ mod tests {
             ("select a from t union select a from u", "several queries"),
             ("select a from t for share", "locks already"),
             ("update t set a = 1", "locks the rows"),
-            ("insert into t select 1 where not exists (select from t)", "INSERT"),
+            (
+                "insert into t select 1 where not exists (select from t)",
+                "INSERT",
+            ),
             ("select now()", "no table"),
             ("select 1; select 2", "several statements"),
         ] {
