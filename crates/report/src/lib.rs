@@ -21,7 +21,9 @@ pub use github::annotation;
 pub use junit::{JunitError, junit};
 pub use outcome::outcome;
 pub use race::{race, replayed, timeline};
-pub use result::{Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict};
+pub use result::{
+    Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict,
+};
 pub use style::Style;
 pub use summary::{still_there, summary};
 
