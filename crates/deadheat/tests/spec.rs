@@ -96,7 +96,7 @@ fn a_spec_whose_setup_fails_ends_with_1() {
     assert_eq!(said.code, 1);
     assert!(
         said.err
-            .contains("setup failed: ERROR:  column \"nothing\" does not exist\nLINE 2:"),
+            .contains("setup failed: ERROR:  column \"nothing\" does not exist\nLINE 3:"),
         "{}",
         said.err
     );

@@ -34,6 +34,9 @@ pub struct Limits {
     pub step: Duration,
     /// Run every interleaving, as if no two steps commuted.
     pub every: bool,
+    /// Have sessions look for deadlocks at once, whatever the spec's setups say: then it is always the session that
+    /// closes a circle that fails, and runs can be repeated. Only superusers can.
+    pub quick_deadlocks: bool,
 }
 
 /// What was found.

@@ -133,6 +133,9 @@ impl<'a> Player<'a> {
             self.server.notices(session);
             let replies: Vec<Reply> = reply.into_iter().collect();
             self.booked(&mut stand, session, sql, &replies, false);
+            if self.limits.quick_deadlocks {
+                self.server.aside(session, "SET deadlock_timeout = '1ms'")?;
+            }
         }
         Ok(stand)
     }
@@ -174,34 +177,31 @@ impl<'a> Player<'a> {
         let mut running: BTreeSet<usize> = stand.waiting.keys().copied().collect();
         running.insert(session);
         let (came, looks) = self.settle(running)?;
-        let mine = came.iter().position(|one| one.session == session);
+        let (mine, others): (Vec<Came>, Vec<Came>) =
+            came.into_iter().partition(|one| one.session == session);
         let mut key = (at as u64) << 32;
-        let mut footprint = match mine.map(|at| &came[at]) {
-            Some(one) => {
-                key |= one
-                    .replies
-                    .iter()
-                    .map(weight)
-                    .fold(1, |sum, one| sum * 31 % 0x7fff_ffff + one);
-                let footprint = self.booked(stand, session, sql, &one.replies, open);
-                self.note(session, at, one, &mut stand.outcome);
-                footprint
-            }
-            None => self.begins_to_wait(session, sql, &looks, stand),
+        let mut after = After::Waiting;
+        let mut footprint = if let Some(one) = mine.first() {
+            key |= one
+                .replies
+                .iter()
+                .map(weight)
+                .fold(1, |sum, one| (sum * 31 + one) % 0x7fff_ffff);
+            let is_last = stand.next[session] == self.spec.sessions[session].steps.len();
+            after = if is_last {
+                After::Finished
+            } else {
+                After::Ready
+            };
+            let footprint = self.booked(stand, session, sql, &one.replies, open);
+            self.note(session, at, one, &mut stand.outcome);
+            footprint
+        } else {
+            self.begins_to_wait(session, sql, &looks, stand)
         };
         let waits_for = stand.waiting.get(&session).cloned().unwrap_or_default();
-        let mut wakes = Vec::new();
-        for one in came.iter().filter(|one| one.session != session) {
-            stand.waiting.remove(&one.session);
-            let at = stand.next[one.session] - 1;
-            let sql = &self.spec.sessions[one.session].steps[at].sql;
-            footprint.merge(&stand.ledger.woken(number(one.session)));
-            // It waits in a transaction, its own or the statement's.
-            footprint.merge(&self.booked(stand, one.session, sql, &one.replies, true));
-            self.note(one.session, at, one, &mut stand.outcome);
-            wakes.push(actor(one.session));
-        }
-        self.freed_many |= wakes.len() > 1;
+        self.woken(&others, stand, &mut footprint);
+        self.freed_many |= others.len() > 1;
         for look in looks.iter().filter(|look| look.session != session) {
             let before = stand.waiting.insert(look.session, look.by.clone());
             if before.as_ref() != Some(&look.by) {
@@ -212,21 +212,27 @@ impl<'a> Player<'a> {
         if self.limits.every {
             footprint = Footprint::everything();
         }
-        let after = match mine {
-            None => After::Waiting,
-            Some(_) if stand.next[session] == self.spec.sessions[session].steps.len() => {
-                After::Finished
-            }
-            Some(_) => After::Ready,
-        };
         Ok(Event {
             actor: actor(session),
             footprint,
             key,
-            wakes,
+            wakes: others.iter().map(|one| actor(one.session)).collect(),
             waits_for: waits_for.into_iter().map(actor).collect(),
             after,
         })
+    }
+
+    /// Adds what those did whom a step freed.
+    fn woken(&mut self, others: &[Came], stand: &mut Stand, footprint: &mut Footprint) {
+        for one in others {
+            stand.waiting.remove(&one.session);
+            let at = stand.next[one.session] - 1;
+            let sql = &self.spec.sessions[one.session].steps[at].sql;
+            footprint.merge(&stand.ledger.woken(number(one.session)));
+            // It waited in a transaction, its own or the statement's.
+            footprint.merge(&self.booked(stand, one.session, sql, &one.replies, true));
+            self.note(one.session, at, one, &mut stand.outcome);
+        }
     }
 
     fn begins_to_wait(
@@ -257,6 +263,7 @@ impl<'a> Player<'a> {
         let mut came = Vec::new();
         loop {
             for session in running.clone() {
+                self.server.wait(session, Duration::ZERO)?;
                 if self.server.is_busy(session)? {
                     continue;
                 }
@@ -274,10 +281,10 @@ impl<'a> Player<'a> {
             let looks = self.server.look(&asked)?;
             let rests =
                 |session: &usize| waits_on(&looks, *session, &|one| !running.contains(&one));
-            let restless = asked.iter().copied().find(|session| !rests(session));
+            let all_rest = asked.iter().all(rests);
             let passed = self.server.now().saturating_sub(start);
             let circle = passed > CIRCLE && looks.iter().all(|look| look.blocked);
-            if restless.is_none() || circle {
+            if all_rest || circle {
                 let mut arrived = false;
                 for session in &asked {
                     arrived |= self.server.wait(*session, Duration::ZERO)?;
@@ -290,7 +297,10 @@ impl<'a> Player<'a> {
                 return Err(Stop::Died(format!(
                     "a step neither ended nor waited for a lock within {seconds} seconds"
                 )));
-            } else if let Some(session) = restless {
+            } else {
+                // One that works, if there is one, will be heard of first.
+                let works = looks.iter().find(|look| !look.blocked);
+                let session = works.map_or(asked[0], |look| look.session);
                 self.server.wait(session, Duration::from_millis(1))?;
             }
         }

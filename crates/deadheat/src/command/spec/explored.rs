@@ -34,6 +34,7 @@ pub fn all(
         time: args.time,
         step: patience()?,
         every: args.every,
+        quick_deadlocks: place.terms.superuser,
     };
     let mut code = 0;
     for spec in loaded {
