@@ -17,7 +17,6 @@
 //! belongs to the step before.
 
 use std::future::poll_fn;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -161,8 +160,7 @@ impl Driver<'_> {
         } else {
             After::Waiting
         };
-        let mut key = DefaultHasher::new();
-        (after as u8, &woke, seat.last_point, seats.len()).hash(&mut key);
+        let key = key(after, &woke, seat.last_point, seats.len());
         if self.stage.how.noted {
             self.steps.push(Step {
                 actor,
@@ -177,7 +175,7 @@ impl Driver<'_> {
         Event {
             actor,
             footprint: Touch,
-            key: key.finish(),
+            key,
             wakes: woke,
             waits_for: Vec::new(),
             after,
@@ -214,7 +212,7 @@ impl Driver<'_> {
                 let seat = &mut self.stage.seats.borrow_mut()[index];
                 seat.place = Place::Panic;
                 let wrong = Wrong::Panicked {
-                    who: Some(seat.name.clone()),
+                    who: Some(seat.name.to_string()),
                     message: panics::first().unwrap_or_default(),
                 };
                 self.stage.wrong.borrow_mut().get_or_insert(wrong);
@@ -320,4 +318,17 @@ impl Driver<'_> {
             state: self.checks.state(self.stage),
         }
     }
+}
+
+/// What must be the same when the step is made again: FNV-1a over how it ended.
+fn key(after: After, woke: &[Actor], point: Option<&str>, seats: usize) -> u64 {
+    let numbers = [after as u64, seats as u64, woke.len() as u64].into_iter();
+    let woke = woke.iter().map(|actor| u64::from(actor.0));
+    let point = point.unwrap_or_default().bytes().map(u64::from);
+    numbers
+        .chain(woke)
+        .chain(point)
+        .fold(0xcbf2_9ce4_8422_2325, |hash, number| {
+            (hash ^ number).wrapping_mul(0x0100_0000_01b3)
+        })
 }

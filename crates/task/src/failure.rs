@@ -99,7 +99,7 @@ impl Fault {
         orders: usize,
         nearest: Option<(&Outcome, &[Actor])>,
     ) -> Self {
-        let name = |actor: &Actor| played.names[usize::from(actor.0)].as_str();
+        let name = |actor: &Actor| &*played.names[usize::from(actor.0)];
         let mut differences = Vec::new();
         let Some((other, order)) = nearest else {
             return Self::NotSerial {
@@ -163,7 +163,7 @@ impl fmt::Display for Fault {
 
 /// One line a step.
 fn timeline(text: &mut String, played: &Played) {
-    let name = |actor: &Actor| played.names[usize::from(actor.0)].as_str();
+    let name = |actor: &Actor| &*played.names[usize::from(actor.0)];
     let rows: Vec<[String; 3]> = played
         .steps
         .iter()

@@ -1,5 +1,6 @@
 //! What a test has in its hands: it brings actors, says what must hold, and lets them run.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::panic::Location;
 use std::pin::Pin;
@@ -21,18 +22,26 @@ pub struct Lab {
 impl Lab {
     /// Brings an actor: from the test's end on it takes turns with the others. Its steps end at awaits that have to wait,
     /// and at points. What it returns is compared with what serial orders return, by its `Debug`.
-    pub fn actor<F>(&self, name: impl Into<String>, work: F)
+    pub fn actor<F>(&self, name: impl Into<Cow<'static, str>>, work: F)
     where
         F: Future + 'static,
         F::Output: Debug,
     {
-        let work = async move { format!("{:?}", work.await) };
+        let shown = self.stage.how.shown;
+        let work = async move {
+            let returned = work.await;
+            if shown {
+                format!("{returned:?}")
+            } else {
+                String::new()
+            }
+        };
         self.stage.seat(name.into(), Kind::Actor, Box::pin(work));
     }
 
     /// As `tokio::spawn`, but the task takes turns with the actors instead of running whenever it can. A run is over
     /// when the actors are at their ends and no such task can go on.
-    pub fn spawn<F>(&self, name: impl Into<String>, work: F) -> Spawned<F::Output>
+    pub fn spawn<F>(&self, name: impl Into<Cow<'static, str>>, work: F) -> Spawned<F::Output>
     where
         F: Future + 'static,
     {

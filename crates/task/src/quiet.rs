@@ -15,6 +15,7 @@ thread_local! {
             waker: RefCell::new(None),
             parked: Cell::new(0),
             limit: Cell::new(u64::MAX),
+            slept: Cell::new(false),
         }
     };
 }
@@ -29,6 +30,8 @@ struct Quiet {
     parked: Cell<u64>,
     /// The driver is woken when it has done so this often.
     limit: Cell<u64>,
+    /// Whether it did so though nobody waits for the others to come to rest.
+    slept: Cell<bool>,
 }
 
 /// For the runtime's `on_thread_park`.
@@ -37,7 +40,8 @@ pub(crate) fn parking() {
         quiet.parked.set(quiet.parked.get() + 1);
         let came = quiet.awaited.replace(false);
         quiet.came.set(quiet.came.get() || came);
-        if came || quiet.parked.get() == quiet.limit.get() {
+        let first = !came && !quiet.slept.replace(true);
+        if came || first || quiet.parked.get() == quiet.limit.get() {
             if let Some(waker) = &*quiet.waker.borrow() {
                 waker.wake_by_ref();
             }
@@ -58,6 +62,14 @@ pub(crate) async fn quiet() {
         })
     })
     .await;
+}
+
+/// Whether the thread has come to sleep in earnest; if not, whoever asks is woken when it does.
+pub(crate) fn has_slept(driver: &Waker) -> bool {
+    QUIET.with(|quiet| {
+        quiet.remember(driver);
+        quiet.slept.get()
+    })
 }
 
 /// A limit to how often the thread may sleep.
@@ -83,8 +95,8 @@ impl Quiet {
     fn remember(&self, driver: &Waker) {
         let mut waker = self.waker.borrow_mut();
         match &mut *waker {
-            Some(waker) => waker.clone_from(driver),
-            none => *none = Some(driver.clone()),
+            Some(waker) if waker.will_wake(driver) => {}
+            other => *other = Some(driver.clone()),
         }
     }
 }
@@ -95,6 +107,7 @@ pub(crate) fn forget() {
         quiet.awaited.set(false);
         quiet.came.set(false);
         quiet.limit.set(u64::MAX);
+        quiet.slept.set(false);
         quiet.waker.replace(None);
     });
 }

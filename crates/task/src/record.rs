@@ -1,5 +1,6 @@
 //! What a run left: its steps, its outcome, and what is wrong with it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,7 +13,7 @@ use crate::touch::Touch;
 pub(crate) struct Played {
     pub explored: Run<Touch>,
     /// Names of all that could be chosen, by [`Actor`].
-    pub names: Vec<String>,
+    pub names: Vec<Cow<'static, str>>,
     /// Those of them that are actors and no tasks.
     pub actors: Vec<Actor>,
     /// Noted only when asked for.

@@ -1,5 +1,6 @@
 //! Makes one run: a runtime of its own, the test's body, its actors.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,7 +9,7 @@ use std::task::Poll;
 
 use deadheat_explore::Cursor;
 use deadheat_point::attach;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
 
 use crate::drive::{Checks, NEVER, drive};
@@ -41,23 +42,53 @@ pub enum Ran {
     AtItsEnd,
 }
 
-/// Makes one run of the test.
-pub(crate) fn make<F, Fut>(
+/// Makes runs.
+#[derive(Default)]
+pub(crate) struct Runner {
+    /// A runtime that is as good as new: its tasks have ended and its clock has not moved.
+    unused: Cell<Option<Runtime>>,
+}
+
+impl Runner {
+    /// Makes one run of the test.
+    pub fn make<F, Fut>(
+        &self,
+        test: &F,
+        ran: Ran,
+        cursor: Cursor<Touch>,
+        how: How,
+    ) -> Result<Played, Early>
+    where
+        F: Fn(Lab) -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        let runtime = match self.unused.take() {
+            Some(runtime) => runtime,
+            None => Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .on_thread_park(quiet::parking)
+                .build()
+                .map_err(|error| Early::Runtime(error.to_string()))?,
+        };
+        let (played, runtime) = run(runtime, test, ran, cursor, how);
+        self.unused.set(runtime);
+        played
+    }
+}
+
+/// Makes the run; gives the runtime back if it is as good as new.
+fn run<F, Fut>(
+    runtime: Runtime,
     test: &F,
     ran: Ran,
     cursor: Cursor<Touch>,
     how: How,
-) -> Result<Played, Early>
+) -> (Result<Played, Early>, Option<Runtime>)
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
 {
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .on_thread_park(quiet::parking)
-        .build()
-        .map_err(|error| Early::Runtime(error.to_string()))?;
     let stage = Stage::new(cursor, how);
     quiet::forget();
     let noting = panics::note();
@@ -71,13 +102,19 @@ where
         // A destructor that panics has been noted; there is nobody left to tell.
         let _ = catch_unwind(AssertUnwindSafe(|| stage.clear()));
     }
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(runtime)));
+    let unused = matches!(caught, Ok(Ok(true)) if runtime.metrics().num_alive_tasks() == 0);
+    let runtime = if unused {
+        Some(runtime)
+    } else {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(runtime)));
+        None
+    };
     attach(gate_before);
     drop(noting);
     let played = stage.played.take();
-    match (caught, played) {
-        (Ok(Ok(())), Some(played)) => Ok(played),
-        (Ok(Ok(())), None) => Err(Early::Returned),
+    let played = match (caught, played) {
+        (Ok(Ok(_)), Some(played)) => Ok(played),
+        (Ok(Ok(_)), None) => Err(Early::Returned),
         (Ok(Err(early)), None) => Err(early),
         (Ok(Err(_)), Some(mut played)) => {
             let line = "the test itself waits, after its actors have run".to_owned();
@@ -91,23 +128,31 @@ where
             played.wrong.get_or_insert(wrong);
             Ok(played)
         }
-    }
+    };
+    (played, runtime)
 }
 
-async fn body<F, Fut>(test: &F, ran: Ran, stage: &Rc<Stage>) -> Result<(), Early>
+/// Runs the test and its actors; whether time has stood still all along.
+async fn body<F, Fut>(test: &F, ran: Ran, stage: &Rc<Stage>) -> Result<bool, Early>
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
 {
+    let start = Instant::now();
     let mut work = pin!(async {
         let stage = Rc::clone(stage);
         test(Lab { stage }).await;
     });
-    let mut never = pin!(sleep(NEVER));
+    // Made when the runtime first has nothing to do but to wait for time to pass: most runs need none.
+    let mut never = None;
     poll_fn(|context| {
         if work.as_mut().poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
+        if !quiet::has_slept(context.waker()) {
+            return Poll::Pending;
+        }
+        let never = never.get_or_insert_with(|| Box::pin(sleep(NEVER)));
         while never.as_mut().poll(context).is_ready() {
             if !stage.is_running() {
                 return Poll::Ready(Err(Early::Waits));
@@ -120,5 +165,8 @@ where
     if ran == Ran::Afterwards {
         drive(stage, &Checks::default()).await;
     }
-    Ok(())
+    stage.clear();
+    // Tasks that served the actors end now, if they end when nobody needs them any longer.
+    quiet::quiet().await;
+    Ok(Instant::now() == start)
 }

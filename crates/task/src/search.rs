@@ -11,7 +11,7 @@ use crate::failure::{Failure, Fault};
 use crate::lab::Lab;
 use crate::options::Options;
 use crate::record::{Outcome, Played};
-use crate::runner::{Early, Ran, make};
+use crate::runner::{Early, Ran, Runner};
 use crate::schedule;
 use crate::serial::{Serial, Verdict};
 use crate::stage::How;
@@ -31,7 +31,7 @@ pub struct Report {
     pub blocked_runs: u64,
     /// Serial orders tried.
     pub orders: usize,
-    /// Different outcomes.
+    /// Different outcomes; none are looked at if they need not be serial.
     pub outcomes: usize,
     /// Whether there is an outcome that was not compared with all serial orders, because there are too many.
     pub undecided: bool,
@@ -73,6 +73,7 @@ struct Search<'t, F> {
     options: &'t Options,
     test: &'t F,
     ran: Ran,
+    runner: Runner,
     serial: Serial,
     outcomes: BTreeSet<Outcome>,
     undecided: bool,
@@ -96,6 +97,7 @@ where
         options,
         test,
         ran,
+        runner: Runner::default(),
         serial: Serial::default(),
         outcomes: BTreeSet::new(),
         undecided: false,
@@ -115,13 +117,17 @@ where
     fn explore(&mut self) -> Result<Report, Box<Failure>> {
         self.repeats()?;
         let mut explorer = self.explorer();
+        let how = How {
+            noted: false,
+            shown: self.options.serial,
+        };
         let ending = loop {
             let cursor = match explorer.next() {
                 Next::Run(cursor) => cursor,
                 Next::Done(ending) => break ending,
                 Next::Wait => break Ending::Stopped("the explorer waits for nothing".to_owned()),
             };
-            let played = self.make(cursor, How::default())?;
+            let played = self.make(cursor, how)?;
             if let Some(at) = played.explored.diverged() {
                 return Err(Failure::unrepeatable(&format!(
                     "step {} was not as before",
@@ -169,12 +175,13 @@ where
     }
 
     fn make(&self, cursor: Cursor<Touch>, how: How) -> Result<Played, Box<Failure>> {
-        make(self.test, self.ran, cursor, how).map_err(|early: Early| Failure::early(&early))
+        let made = self.runner.make(self.test, self.ran, cursor, how);
+        made.map_err(|early: Early| Failure::early(&early))
     }
 
     /// Makes one run twice: what differs would differ in every comparison that follows.
     fn repeats(&self) -> Result<(), Box<Failure>> {
-        let run = || self.make(Cursor::replay(Vec::new()), How::default());
+        let run = || self.make(Cursor::replay(Vec::new()), How::SHOWN);
         let (one, other) = (run()?, run()?);
         if one.wrong.is_some() || other.wrong.is_some() {
             // The search comes to it, and tells it.
@@ -201,15 +208,16 @@ where
         if played.explored.end() != deadheat_explore::End::Finished {
             return Ok(None);
         }
-        if !self.outcomes.contains(&played.outcome) {
-            self.outcomes.insert(played.outcome.clone());
-        }
         if !self.options.serial {
             return Ok(None);
         }
-        let (test, ran) = (self.test, self.ran);
+        if !self.outcomes.contains(&played.outcome) {
+            self.outcomes.insert(played.outcome.clone());
+        }
+        let (runner, test, ran) = (&self.runner, self.test, self.ran);
         let verdict = self.serial.judge(played, |cursor| {
-            make(test, ran, cursor, How::default()).map_err(|early| Failure::early(&early))
+            let made = runner.make(test, ran, cursor, How::SHOWN);
+            made.map_err(|early| Failure::early(&early))
         })?;
         match verdict {
             Verdict::Serial => Ok(None),
@@ -227,7 +235,7 @@ where
 
     /// Runs a schedule again, with all steps noted, and judges it.
     fn again(&mut self, schedule: &[Actor]) -> Result<(Played, Option<Fault>), Box<Failure>> {
-        let played = self.make(Cursor::replay(schedule.to_vec()), How { noted: true })?;
+        let played = self.make(Cursor::replay(schedule.to_vec()), How::NOTED)?;
         let fault = self.judge(&played)?;
         Ok((played, fault))
     }

@@ -1,5 +1,6 @@
 //! One actor in one run: its future, where it is, what it returned.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -53,7 +54,7 @@ impl From<&Call> for Where {
 
 /// One actor.
 pub(crate) struct Seat {
-    pub name: String,
+    pub name: Cow<'static, str>,
     pub kind: Kind,
     /// Taken while it is polled, and gone at its end.
     pub work: Option<Work>,
@@ -68,7 +69,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub fn new(name: String, kind: Kind, work: Work, house: &Arc<House>) -> Self {
+    pub fn new(name: Cow<'static, str>, kind: Kind, work: Work, house: &Arc<House>) -> Self {
         let bell = Bell::new(house);
         Self {
             name,

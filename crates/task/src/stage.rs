@@ -1,5 +1,6 @@
 //! What the lab, its driver and the points share in one run.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +22,25 @@ pub(crate) struct Always {
 }
 
 /// How a run is made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
     /// Steps are noted for a timeline.
     pub noted: bool,
+    /// What actors return is wanted as text.
+    pub shown: bool,
+}
+
+impl How {
+    /// For what is told.
+    pub const NOTED: Self = Self {
+        noted: true,
+        shown: true,
+    };
+    /// For what is compared.
+    pub const SHOWN: Self = Self {
+        noted: false,
+        shown: true,
+    };
 }
 
 /// One run's.
@@ -60,7 +76,7 @@ impl Stage {
     }
 
     /// Gives somebody a seat; he can be chosen from now on.
-    pub fn seat(&self, name: String, kind: Kind, work: Work) {
+    pub fn seat(&self, name: Cow<'static, str>, kind: Kind, work: Work) {
         let seat = Seat::new(name, kind, work, &self.house);
         self.seats.borrow_mut().push(seat);
     }
@@ -112,7 +128,7 @@ impl Gate for Stage {
         let Some(current) = self.current.get() else {
             return;
         };
-        let who = self.seats.borrow()[current].name.clone();
+        let who = self.seats.borrow()[current].name.to_string();
         let blocks = Wrong::Blocks {
             who,
             point: call.name,
