@@ -20,6 +20,9 @@ use crate::server::Server;
 use crate::table;
 use crate::wire::WireError;
 
+/// How long a wait is watched before it counts: the check for deadlocks that the server makes after 1 ms must be behind
+/// it, or the session that closes a circle later is not the one that notices.
+const WATCHED: Duration = Duration::from_millis(5);
 /// After how long a circle of waits counts as lasting, which nobody looks for.
 const CIRCLE: Duration = Duration::from_secs(1);
 
@@ -261,6 +264,7 @@ impl<'a> Player<'a> {
     fn settle(&mut self, mut running: BTreeSet<usize>) -> Result<(Vec<Came>, Vec<Look>), Stop> {
         let start = self.server.now();
         let mut came = Vec::new();
+        let mut rested = None;
         loop {
             for session in running.clone() {
                 self.server.wait(session, Duration::ZERO)?;
@@ -273,6 +277,7 @@ impl<'a> Player<'a> {
                 }
                 running.remove(&session);
                 came.push(Came { session, replies });
+                rested = None;
             }
             if running.is_empty() {
                 return Ok((came, Vec::new()));
@@ -285,12 +290,18 @@ impl<'a> Player<'a> {
             let passed = self.server.now().saturating_sub(start);
             let circle = passed > CIRCLE && looks.iter().all(|look| look.blocked);
             if all_rest || circle {
+                let begun = *rested.get_or_insert_with(|| self.server.now());
                 let mut arrived = false;
                 for session in &asked {
                     arrived |= self.server.wait(*session, Duration::ZERO)?;
                 }
-                if !arrived {
+                let watched = self.server.now().saturating_sub(begun);
+                if !arrived && watched >= WATCHED {
                     return Ok((came, looks));
+                }
+                if !arrived {
+                    self.server
+                        .wait(asked[0], WATCHED.saturating_sub(watched))?;
                 }
             } else if passed > self.limits.step {
                 let seconds = passed.as_secs();
