@@ -19,3 +19,7 @@ pub use deadheat_point::point;
 pub use deadheat_task as task;
 pub use deadheat_task::Lab;
 pub use problem::lay_out as lay_out_problems;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust-tests.md")]
+mod book {}
