@@ -1,8 +1,11 @@
-# make build, test, lint: everyday. demo: see it work. shops: a real shop to try it on. bench, soak: how fast, how steady.
+# make build, test, lint: everyday. demo: see it work. shops: a real shop to try it on. bench, soak: how fast, how
+# steady. stories: every race is found, every cure is clean.
 
 CARGO ?= cargo
+# The services of the examples.
+SERVICES = -p lobby-rust -p cardstories -p long-calculation -p marketplace -p retry-bank -p queue-ours
 
-.PHONY: build demo test lint shops bench soak clean
+.PHONY: build demo test lint shops bench soak stories clean
 
 build:
 	$(CARGO) build --release --workspace
@@ -14,7 +17,7 @@ demo:
 
 test:
 	tools/setup
-	$(CARGO) build --release -p lobby-rust
+	$(CARGO) build --release $(SERVICES)
 	tools/test
 
 lint:
@@ -29,6 +32,12 @@ bench: build
 	tools/postgres
 	tools/bench
 
+stories:
+	tools/postgres
+	tools/node examples/queues/pg-boss
+	$(CARGO) build --release -p deadheat $(SERVICES)
+	tools/stories
+
 soak: build
 	tools/setup
 	tools/soak
@@ -36,4 +45,5 @@ soak: build
 clean:
 	$(CARGO) clean
 	rm -rf .venv examples/oscar/.venv examples/lobby/node/node_modules examples/commands/node_modules
+	rm -rf examples/queues/pg-boss/node_modules
 	rm -rf .deadheat examples/oscar/shop/media

@@ -1,14 +1,14 @@
 // A worker on pg-boss: it takes a job, and completes it with what it found out.
 //
 // An ordinary service; it knows nothing of Deadheat. `node app.js prepare` makes the tables of pg-boss and sends a job.
-// A job that was taken a minute ago counts as lost: the next maintenance gives it to whoever asks then.
+// A job that was taken more than a minute ago has expired, and is given to whoever asks then.
 import http from "node:http";
 import PgBoss from "pg-boss";
 
 const QUEUE = "reports";
 const connectionString = process.env.DATABASE_URL;
 
-// One request after the other asks for maintenance, instead of a clock.
+// What has expired is looked for with every request, instead of by a clock.
 async function start(options) {
   const boss = new PgBoss({ connectionString, max: 5, supervise: false, schedule: false, ...options });
   boss.on("error", (error) => console.error(error.message));
@@ -23,7 +23,7 @@ async function prepare() {
 }
 
 async function work(boss) {
-  await boss.maintain();
+  await boss.expire();
   const [job] = await boss.fetch(QUEUE, { includeMetadata: true });
   if (!job) return [204];
   const attempt = job.retryCount;
