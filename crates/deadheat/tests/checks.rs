@@ -85,7 +85,7 @@ const APART: &str =
 /// Every order of the actors gives them other numbers: an order is run when a run may equal it, and not before.
 #[track_caller]
 fn orders_are_run_on_demand(actors: usize, orders: u64) {
-    let json = find(&counting(actors, ATOMIC), &["--runs", "12"]);
+    let json = find(&counting(actors, ATOMIC), &["--runs", "25"]);
     assert_eq!(verdict(&json), ("no-race-found", "none"), "{json:#}");
     let serial = json["serial_runs"].as_u64().expect("a number");
     assert!(serial > 4 && serial < orders, "{json:#}");
