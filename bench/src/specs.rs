@@ -32,7 +32,8 @@ pub fn measure() -> Fallible<()> {
     if !Path::new(FOLDER).join("isolation_schedule").exists() {
         return Err("PostgreSQL's specs are not there: run tools/specs first".into());
     }
-    let (program, bin) = original().ok_or("the original is not there: Debian's postgresql-client has it")?;
+    let (program, bin) =
+        original().ok_or("the original is not there: Debian's postgresql-client has it")?;
     let (mut theirs, mut one, mut four) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         theirs.push(regress(&program, &bin)?);
@@ -49,7 +50,14 @@ fn ours(jobs: usize) -> Fallible<Duration> {
     let start = Instant::now();
     let schedule = format!("{FOLDER}/isolation_schedule");
     let status = Command::new("target/release/deadheat")
-        .args(["spec", "--check", "--schedule", &schedule, "-j", &jobs.to_string()])
+        .args([
+            "spec",
+            "--check",
+            "--schedule",
+            &schedule,
+            "-j",
+            &jobs.to_string(),
+        ])
         .stdout(Stdio::null())
         .status()?;
     if !status.success() {
@@ -104,9 +112,16 @@ fn page(theirs: &mut [Duration], one: &mut [Duration], four: &mut [Duration]) ->
     ];
     for (name, times) in rows {
         let middle = median(times);
-        let rounds: Vec<String> = times.iter().map(|time| format!("{:.1}", time.as_secs_f64())).collect();
+        let rounds: Vec<String> = times
+            .iter()
+            .map(|time| format!("{:.1}", time.as_secs_f64()))
+            .collect();
         let ratio = base / middle;
-        let _ = writeln!(page, "| `{name}` | {middle:.1} | {} | {ratio:.2} × as fast |", rounds.join(", "));
+        let _ = writeln!(
+            page,
+            "| `{name}` | {middle:.1} | {} | {ratio:.2} × as fast |",
+            rounds.join(", ")
+        );
     }
     page
 }

@@ -120,6 +120,7 @@ pub struct Show {
 
 /// `deadheat spec`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Spec {
     /// Isolation specs.
     #[arg(required_unless_present = "schedule", value_name = "SPEC")]

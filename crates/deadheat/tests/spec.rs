@@ -191,7 +191,7 @@ fn exploring_finds_the_seat_that_is_sold_twice() {
     assert!(
         twice["differs"]
             .as_str()
-            .is_some_and(|text| text.contains("+")),
+            .is_some_and(|text| text.contains('+')),
         "{twice:#}"
     );
 }

@@ -346,7 +346,7 @@ impl<C: Connections> Run<'_, '_, C> {
             Reply::Rows(rows) => table::print(rows, &mut out),
             Reply::Failed(message) => table::error(message, &mut out),
             Reply::Odd(status) => {
-                out.extend(format!("unexpected result status: {status}\n").into_bytes())
+                out.extend(format!("unexpected result status: {status}\n").into_bytes());
             }
         }
         self.print(&out);

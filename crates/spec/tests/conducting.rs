@@ -171,7 +171,7 @@ fn played(order: &str) -> (String, Result<(), Stop>) {
     let mut printed = String::new();
     let mut sink = |_: Stream, bytes: &[u8]| printed.push_str(&String::from_utf8_lossy(bytes));
     let patience = Patience {
-        step: Duration::from_secs(300),
+        step: Duration::from_mins(5),
         steady: false,
     };
     let entries = permutations(&spec).next().expect("a permutation");

@@ -95,5 +95,5 @@ fn indented(text: &str) -> String {
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty());
-    lines.map(|line| format!("  {line}\n")).collect()
+    lines.flat_map(|line| ["  ", line, "\n"]).collect()
 }

@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<String, Problem> {
     let bytes = std::fs::read(path).map_err(|error| Problem::file(path, "read", &error))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + good.split(|byte| *byte == b'\n').skip(1).count();
         Failure::new(format!("{}:{line}: this is not UTF-8", path.display()))
             .mended_by("save the file as UTF-8")
             .into()
