@@ -10,6 +10,7 @@ mod offline;
 mod page;
 mod reset;
 mod results;
+mod specs;
 mod straight;
 
 use std::error::Error;
@@ -68,7 +69,8 @@ fn only(part: &str) -> Fallible<()> {
     match part {
         "direct" => println!("{:#?}", direct()?),
         "scaling" => println!("{:#?}", scaling()?),
-        _ => return Err(format!("`{part}` is neither `direct` nor `scaling`").into()),
+        "specs" => specs::measure()?,
+        _ => return Err(format!("`{part}` is none of `direct`, `scaling` and `specs`").into()),
     }
     Ok(())
 }
