@@ -24,7 +24,7 @@ fn value(text: &str, depth: usize, out: &mut String) {
         _ => return out.push_str(text),
     };
     let more = |part: &&str| inside(part).starts_with(['{', '[']) && inside(part).len() > TINY;
-    let plain = open == '{' && !parts.iter().any(|part| more(&part));
+    let plain = open == '{' && !parts.iter().any(more);
     if parts.is_empty() || plain || text.chars().count() <= SHORT {
         return one_line(text, out);
     }

@@ -19,7 +19,7 @@ use super::{Budget, Hunt, Labs, Race, Searched, Stop, Watcher};
 
 /// Runs that may be spent on one race.
 const MOST_RUNS: u64 = 500;
-/// Time that may be spent on one race, if the search itself did not take longer.
+/// Time that may be spent on the races of a search, if the search itself did not take longer.
 const LEAST_TIME: Duration = Duration::from_secs(3);
 /// Up to so many actors a search is made where the schedule alone does not show the race.
 const SEARCHED_UP_TO: usize = 3;
@@ -39,6 +39,7 @@ impl Searched {
         watcher: &mut dyn Watcher,
     ) -> Result<(), Trouble> {
         let before = labs.started();
+        let ends = Instant::now() + self.time.max(LEAST_TIME);
         for race in &mut self.races {
             let mut shrinker = Shrinker {
                 best: race.clone(),
@@ -49,7 +50,7 @@ impl Searched {
                 scenario,
                 rules,
                 watcher,
-                ends: Instant::now() + self.time.max(LEAST_TIME),
+                ends,
                 cut_short: false,
             };
             let done = shrinker.all();
