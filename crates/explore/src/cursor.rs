@@ -141,7 +141,9 @@ impl<F: Footprint> Cursor<F> {
             Policy::Draw(draw) => draw.choose(enabled, at),
             Policy::Awake { asleep, guide } => {
                 let awake = |a| asleep.iter().all(|(b, _)| *b != a);
-                let guided = guide.get(at - self.script.len()).copied();
+                // A run that has diverged may leave its script before the end of it.
+                let past = at.checked_sub(self.script.len());
+                let guided = past.and_then(|past| guide.get(past)).copied();
                 let guided = guided.filter(|&a| enabled.contains(a) && awake(a));
                 if guided.is_none() {
                     guide.clear();
