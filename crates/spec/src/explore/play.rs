@@ -231,7 +231,7 @@ impl<'a> Player<'a> {
             stand.waiting.remove(&one.session);
             let at = stand.next[one.session] - 1;
             let sql = &self.spec.sessions[one.session].steps[at].sql;
-            footprint.merge(&stand.ledger.woken(number(one.session)));
+            footprint.merge(&Footprint::woken(actor(one.session)));
             // It waited in a transaction, its own or the statement's.
             footprint.merge(&self.booked(stand, one.session, sql, &one.replies, true));
             self.note(one.session, at, one, &mut stand.outcome);
@@ -249,7 +249,18 @@ impl<'a> Player<'a> {
             .iter()
             .find(|look| look.session == session)
             .map_or_else(Vec::new, |look| look.by.clone());
-        let whom: Vec<u32> = by.iter().map(|one| number(*one)).collect();
+        // Those it waits for, and those they wait for in turn.
+        let mut chain = by.clone();
+        let mut at = 0;
+        while let Some(one) = chain.get(at) {
+            for next in stand.waiting.get(one).cloned().unwrap_or_default() {
+                if !chain.contains(&next) {
+                    chain.push(next);
+                }
+            }
+            at += 1;
+        }
+        let whom: Vec<Actor> = chain.into_iter().map(actor).collect();
         stand.waiting.insert(session, by);
         let Some(analyst) = &mut self.analyst else {
             return Footprint::everything();
@@ -257,7 +268,7 @@ impl<'a> Player<'a> {
         let batch: [Bound; 1] = [(analyst.parse(sql), Vec::new())];
         stand
             .ledger
-            .waiting(analyst, number(session), &batch, &whom)
+            .waiting(analyst, number(session), &batch, (actor(session), &whom))
     }
 
     /// Waits until everybody rests: who came to the end of a step, in that order, and how those look that wait.
