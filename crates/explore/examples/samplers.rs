@@ -1,8 +1,12 @@
-//! Mean number of schedules to the first bug, for each sampler and for all in turn.
+//! Mean number of schedules to the first bug, for a plain random walk, for each sampler and for all in turn; in each
+//! cell first ours, then what was published for a program of that name.
 //!
 //!     cargo run --release -p deadheat-explore --example samplers
 //!
-//! 50 trials each of at most 5,000 runs; in brackets how many of them hit, where not all did.
+//! 50 trials each of at most 5,000 runs; in brackets how many of them hit, where not all did. The published programs are
+//! known by name alone: the two of SCTBench are written after its sources, with all threads there from the start,
+//! where the original has a first thread that starts the others; the last three are guesses. So a row is compared from column to
+//! column, not cell by cell.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -10,7 +14,8 @@ mod common;
 use std::sync::Arc;
 
 use common::drive::follow;
-use common::machine::{Machine, Op};
+use common::generate::Dice;
+use common::machine::{Machine, Op, Sql};
 use deadheat_explore::{Explorer, Next, Random, RandomConfig, Sampler};
 
 const TRIALS: u64 = 50;
@@ -19,47 +24,123 @@ const CAP: u64 = 5_000;
 /// A cell that is not 0 at the end means that the bug was hit.
 const BUG: usize = 127;
 
+/// A program, and what was published for it, in the order of the columns.
+struct Row {
+    name: &'static str,
+    machine: Machine,
+    published: [&'static str; 5],
+    /// Whether the bug shows in what is left.
+    is_hit: fn(&Machine) -> bool,
+}
+
+fn rows() -> Vec<Row> {
+    let row = |name, machine, published, is_hit| Row {
+        name,
+        machine,
+        published,
+        is_hit,
+    };
+    let flagged: fn(&Machine) -> bool = |left| left.cell(BUG) != 0;
+    vec![
+        row(
+            "reorder_5",
+            reorder(5),
+            ["595", "93", "94", "148", "76"],
+            flagged,
+        ),
+        row(
+            "reorder_10",
+            reorder(10),
+            ["0/50", "524", "2576 (18)", "2037 (16)", "1366 (47)"],
+            flagged,
+        ),
+        row(
+            "twostage_20",
+            twostage(20),
+            ["0/50", "726", "637", "1832 (1)", "1006"],
+            flagged,
+        ),
+        row(
+            "uneven(25)",
+            uneven(25),
+            ["0/50", "16", "0/50", "23", "14"],
+            flagged,
+        ),
+        row(
+            "SQL lost update, 2 of 6",
+            lost_update_among(6),
+            ["1.7", "11.5", "2.7", "1.4", "3.0"],
+            |left| left.row(0) == 1,
+        ),
+        row(
+            "SQL short against 20",
+            short_against(20),
+            ["0/50", "60", "0/50", "1250 (41)", "238"],
+            |left| left.cell(0) == 1,
+        ),
+    ]
+}
+
 fn main() {
-    let programs = [
-        ("reorder_5", reorder(5)),
-        ("reorder_10", reorder(10)),
-        ("twostage_20", twostage(20)),
-        ("uneven(25)", uneven(25)),
-    ];
     let samplers = [
         ("PCT3", Some(Sampler::Pct3)),
         ("POS", Some(Sampler::Pos)),
         ("URW", Some(Sampler::Urw)),
         ("rotate", None),
     ];
-    print!("{:<14}", "program");
+    print!("{:<24}{:>20}", "program", "random walk");
     for (name, _) in samplers {
-        print!("{name:>14}");
+        print!("{name:>22}");
     }
     println!();
-    for (name, machine) in programs {
-        print!("{name:<14}");
-        for (_, sampler) in samplers {
-            print!("{:>14}", mean(&machine, sampler));
+    for row in rows() {
+        let walk = mean(|seed| walk(&row, seed));
+        print!(
+            "{:<24}{:>20}",
+            row.name,
+            format!("{walk} | {}", row.published[0])
+        );
+        for (at, (_, sampler)) in samplers.into_iter().enumerate() {
+            let ours = mean(|seed| first_hit(&row, seed, sampler));
+            print!("{:>22}", format!("{ours} | {}", row.published[at + 1]));
         }
         println!();
     }
 }
 
-fn mean(machine: &Machine, sampler: Option<Sampler>) -> String {
-    let hits: Vec<u64> = (0..TRIALS)
-        .filter_map(|seed| first_hit(machine, seed, sampler))
-        .collect();
-    let count = hits.len() as u64;
+fn mean(first_hit: impl Fn(u64) -> Option<u64>) -> String {
+    let hits: Vec<u64> = (0..TRIALS).filter_map(first_hit).collect();
+    let (count, sum) = (hits.len() as u64, hits.iter().sum::<u64>());
+    let mean = sum as f64 / count.max(1) as f64;
+    let mean = if mean < 20.0 {
+        format!("{mean:.1}")
+    } else {
+        format!("{mean:.0}")
+    };
     match count {
         0 => format!("0/{TRIALS}"),
-        TRIALS => (hits.iter().sum::<u64>() / count).to_string(),
-        _ => format!("{} ({count})", hits.iter().sum::<u64>() / count),
+        TRIALS => mean,
+        _ => format!("{mean} ({count})"),
     }
 }
 
+/// How many runs it takes when every step is drawn evenly among those that can move.
+fn walk(row: &Row, seed: u64) -> Option<u64> {
+    let mut dice = Dice::new(seed);
+    (1..=CAP).find(|_| {
+        let mut machine = row.machine.clone();
+        loop {
+            let enabled = machine.enabled();
+            if enabled.is_empty() {
+                return (row.is_hit)(&machine);
+            }
+            machine.step(enabled[dice.below(enabled.len())]);
+        }
+    })
+}
+
 /// How many runs it took.
-fn first_hit(machine: &Machine, seed: u64, sampler: Option<Sampler>) -> Option<u64> {
+fn first_hit(row: &Row, seed: u64, sampler: Option<Sampler>) -> Option<u64> {
     let mut explorer = Random::new(RandomConfig {
         seed,
         runs: Some(CAP),
@@ -68,8 +149,8 @@ fn first_hit(machine: &Machine, seed: u64, sampler: Option<Sampler>) -> Option<u
     loop {
         match explorer.next() {
             Next::Run(cursor) => {
-                let (run, left) = follow(machine, cursor);
-                if left.cell(BUG) != 0 {
+                let (run, left) = follow(&row.machine, cursor);
+                if (row.is_hit)(&left) {
                     return Some(run.index() + 1);
                 }
                 explorer.report(run);
@@ -129,6 +210,37 @@ fn uneven(k: usize) -> Machine {
             (0, at) if at < k => Op::Write(0, 0),
             (1, 0) => Op::Read(0),
             (1, 1) if log == [1] => Op::Write(BUG, 1),
+            _ => Op::End,
+        }),
+    )
+}
+
+/// Two of the actors read a row and write it, each by a statement of its own transaction; each of the others does so
+/// with a row of its own. The bug is that one of two updates is lost.
+fn lost_update_among(n: usize) -> Machine {
+    Machine::new(
+        n,
+        Arc::new(move |t, log: &[i64]| {
+            let row = t.saturating_sub(1);
+            match log {
+                [] => Op::Sql(Sql::Select(row)),
+                [v] => Op::Sql(Sql::Set(row, v + 1)),
+                [_, _] => Op::Sql(Sql::Commit),
+                _ => Op::End,
+            }
+        }),
+    )
+}
+
+/// One actor reads a value and writes it, while another adds to it `k` times, each statement by itself. The bug is that
+/// all of that is lost.
+fn short_against(k: usize) -> Machine {
+    Machine::new(
+        2,
+        Arc::new(move |t, log: &[i64]| match (t, log) {
+            (0, []) => Op::Read(0),
+            (0, [v]) => Op::Write(0, v + 1),
+            (1, done) if done.len() < k => Op::AddIf(0, 0, 1),
             _ => Op::End,
         }),
     )

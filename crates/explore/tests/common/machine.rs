@@ -337,6 +337,11 @@ impl Machine {
         self.cells[cell]
     }
 
+    /// What is committed.
+    pub fn row(&self, row: usize) -> i64 {
+        self.rows.committed()[row]
+    }
+
     /// What everybody was told and what is left, for telling outcomes apart.
     pub fn outcome(&self) -> u64 {
         let mut hash = DefaultHasher::new();
