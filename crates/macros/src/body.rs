@@ -12,7 +12,7 @@ use syn::{Error, Expr, ExprMethodCall, FnArg, Ident, ItemFn, Pat, Result, Return
 
 use crate::options::Given;
 
-pub(crate) fn turn(options: &Given, function: ItemFn) -> Result<TokenStream> {
+pub(crate) fn turn(options: &Given, function: &ItemFn) -> Result<TokenStream> {
     let signature = &function.sig;
     if signature.asyncness.is_none() {
         let message = "a deadheat test is async: `async fn name(lab: Lab)`";
@@ -22,7 +22,7 @@ pub(crate) fn turn(options: &Given, function: ItemFn) -> Result<TokenStream> {
         let message = "a deadheat test returns nothing: say what must hold with `assert!`, `lab.always` and `lab.state`";
         return Err(Error::new(returned.span(), message));
     }
-    let lab = lab(&function)?;
+    let lab = lab(function)?;
     let FnArg::Typed(argument) = &signature.inputs[0] else {
         return Err(Error::new(
             signature.inputs.span(),

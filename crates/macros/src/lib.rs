@@ -31,7 +31,7 @@ use syn::{ItemFn, parse_macro_input};
 pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(attribute as options::Given);
     let function = parse_macro_input!(item as ItemFn);
-    body::turn(&options, function)
+    body::turn(&options, &function)
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 const BLOCKING: &str = r#"
 #[macro_use] extern crate deadheat_point;
 
-#[unsafe(no_mangle)]
+#[inline(never)]
 pub fn save(seats: &mut Vec<u64>, seat: u64) -> usize {
     #[cfg(points)] point!("before_save", seat, free = seats.len() < 4, next = seat + 1);
     if seats.len() < 4 { seats.push(seat * 3); }
@@ -26,7 +26,7 @@ async fn save(seat: u64, stored: impl Future<Output = u64>) -> u64 {
     stored.await + seat
 }
 
-#[unsafe(no_mangle)]
+#[inline(never)]
 pub fn make(seat: u64, stored: std::pin::Pin<Box<dyn Future<Output = u64>>>)
     -> std::pin::Pin<Box<dyn Future<Output = u64>>> {
     Box::pin(save(seat, stored))

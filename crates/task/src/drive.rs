@@ -21,7 +21,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadheat_explore::{Actor, After, End, Event};
 
@@ -34,9 +34,13 @@ use crate::touch::Touch;
 
 /// Longer than any timer that somebody waits for: when this one is the first, none is left. (The timers of the runtime
 /// reach two years.)
-pub(crate) const NEVER: Duration = Duration::from_secs(700 * 24 * 3600);
+pub(crate) const NEVER: Duration = Duration::from_hours(700 * 24);
 /// Timers of tasks that go off in a row without letting any actor go on, after which none is expected to.
 const IDLE_TIMERS: u64 = 10_000;
+/// How long threads are waited for when nobody else can move.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
+/// Time between two looks at them.
+const LOOK_GAP: Duration = Duration::from_millis(1);
 /// Steps of a run at most.
 const STEPS: usize = 10_000;
 
@@ -123,6 +127,7 @@ pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
         steps: run.steps,
         finished: run.finished,
         outcome,
+        stalled: stage.stalled.get(),
         wrong,
     });
 }
@@ -146,7 +151,7 @@ impl Driver<'_> {
     async fn step(&mut self, actor: Actor) -> Event<Touch> {
         self.made += 1;
         let from = self.poll(actor);
-        quiet().await;
+        self.rest().await;
         mem::swap(&mut self.able, &mut self.before);
         let time_passed = self.look().await;
         let woken = |other: &Actor| *other != actor && !self.before.contains(other);
@@ -229,15 +234,43 @@ impl Driver<'_> {
         from
     }
 
+    /// Waits until nobody runs that was not chosen: tasks, and threads that the step has freed.
+    async fn rest(&self) {
+        quiet().await;
+        let loose = self.stage.loose_threads();
+        if !loose.is_empty() {
+            for thread in loose {
+                thread.comes_to_rest();
+            }
+            quiet().await;
+        }
+    }
+
     /// Finds out who can move; time passes when nobody can and somebody should. Whether that let somebody go on.
     async fn look(&mut self) -> bool {
         self.stage.able(&mut self.able);
         if !self.able.is_empty() || self.stage.is_over() {
             return false;
         }
-        self.let_time_pass().await;
-        self.stage.able(&mut self.able);
+        self.wait_for_threads().await;
+        if self.able.is_empty() {
+            self.let_time_pass().await;
+            self.stage.able(&mut self.able);
+        }
         !self.able.is_empty()
+    }
+
+    /// Nobody can move, but a thread may come back by itself, from where nobody sees it.
+    async fn wait_for_threads(&mut self) {
+        let start = Instant::now();
+        while self.able.is_empty()
+            && start.elapsed() < LAST_CHANCE
+            && !self.stage.loose_threads().is_empty()
+        {
+            std::thread::sleep(LOOK_GAP);
+            quiet().await;
+            self.stage.able(&mut self.able);
+        }
     }
 
     /// Lets the clock run until somebody can move, or no timer is left.

@@ -23,14 +23,14 @@ impl Failure {
     }
 
     /// For what has no schedule.
-    pub(crate) fn plain(text: String) -> Box<Self> {
-        Box::new(Self {
+    pub(crate) fn plain(text: String) -> Self {
+        Self {
             text,
             schedule: None,
-        })
+        }
     }
 
-    pub(crate) fn early(early: &Early) -> Box<Self> {
+    pub(crate) fn early(early: &Early) -> Self {
         Self::plain(match early {
             Early::Panicked(message) => {
                 format!("the test panicked before its actors moved: {message}")
@@ -46,14 +46,14 @@ impl Failure {
     }
 
     /// Two runs of one schedule differ.
-    pub(crate) fn unrepeatable(how: &str) -> Box<Self> {
+    pub(crate) fn unrepeatable(how: &str) -> Self {
         Self::plain(format!(
             "the same schedule gave different runs: {how}\nSomething else decides too: a clock, a random number, the \
              order of a HashMap, `tokio::select!` without `biased;`, a thread that the lab does not know of."
         ))
     }
 
-    pub(crate) fn found(test: &str, fault: &Fault, played: &Played, how: &str) -> Box<Self> {
+    pub(crate) fn found(test: &str, fault: &Fault, played: &Played, how: &str) -> Self {
         let schedule = schedule::write(test, &played.explored.schedule());
         let mut text = format!("{fault}\n\n");
         timeline(&mut text, played);
@@ -64,10 +64,10 @@ impl Failure {
             text,
             "\n{how}\nagain:  {variable}='{schedule}' cargo test {name}\n"
         );
-        Box::new(Self {
+        Self {
             text,
             schedule: Some(schedule),
-        })
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::drive::{Checks, drive};
 use crate::seat::Kind;
 use crate::stage::{Always, Stage};
+use crate::thread::Turns;
 
 /// The lab of one run. The test's body is run anew for every schedule, each time with a lab of its own.
 #[derive(Clone)]
@@ -53,6 +54,19 @@ impl Lab {
         };
         self.stage.seat(name.into(), Kind::Task, Box::pin(work));
         Spawned(receive)
+    }
+
+    /// Brings an actor that is blocking code: a thread of its own, which runs while it is its turn. Its steps end at
+    /// points, which block there, and at its end. It must not wait for another actor otherwise; where it does, for a
+    /// mutex, say, the search goes on and is never called complete.
+    pub fn thread<T, W>(&self, name: impl Into<Cow<'static, str>>, work: W)
+    where
+        T: Debug + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let name = name.into();
+        let turns = Turns::new(&self.stage, name.to_string(), work);
+        self.stage.seat(name, Kind::Actor, Box::pin(turns));
     }
 
     /// Something that must be true before the first step and after every other.

@@ -4,6 +4,8 @@
 //! which are polled only when the explorer chooses them; tasks that the code spawns run until they wait, between the
 //! choices. What actors return, and the state that is asked for, must be what some order of the actors gives.
 //!
+//! `thread` is blocking code as an actor.
+//!
 //! `search` is the loop over the runs; `runner` makes one of them, with `drive` as its turn of one actor after the
 //! other; `quiet` knows when the runtime has nothing left to do; `bell` who was woken. `serial` is the oracle,
 //! `failure` puts into words what is wrong.
@@ -22,6 +24,7 @@ mod search;
 mod seat;
 mod serial;
 mod stage;
+mod thread;
 mod touch;
 
 pub use failure::Failure;
@@ -34,7 +37,7 @@ pub use search::Report;
 ///
 /// # Errors
 /// What is wrong, with a schedule that shows it every time.
-pub fn check<F, Fut>(options: &Options, test: F) -> Result<Report, Box<Failure>>
+pub fn check<F, Fut>(options: &Options, test: F) -> Result<Report, Failure>
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
@@ -46,7 +49,7 @@ where
 ///
 /// # Errors
 /// What is wrong in this schedule; or that it cannot be read, is another test's, or does not fit the code any more.
-pub fn replay<F, Fut>(options: &Options, schedule: &str, test: F) -> Result<Report, Box<Failure>>
+pub fn replay<F, Fut>(options: &Options, schedule: &str, test: F) -> Result<Report, Failure>
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,

@@ -41,10 +41,11 @@ pub(crate) fn parking() {
         let came = quiet.awaited.replace(false);
         quiet.came.set(quiet.came.get() || came);
         let first = !came && !quiet.slept.replace(true);
-        if came || first || quiet.parked.get() == quiet.limit.get() {
-            if let Some(waker) = &*quiet.waker.borrow() {
-                waker.wake_by_ref();
-            }
+        let is_wanted = came || first || quiet.parked.get() == quiet.limit.get();
+        if let Some(waker) = &*quiet.waker.borrow()
+            && is_wanted
+        {
+            waker.wake_by_ref();
         }
     });
 }

@@ -21,6 +21,8 @@ pub(crate) struct Played {
     /// The actors in the order in which they came to their ends.
     pub finished: Vec<Actor>,
     pub outcome: Outcome,
+    /// Whether a thread has waited where the lab does not see it.
+    pub stalled: bool,
     pub wrong: Option<Wrong>,
 }
 

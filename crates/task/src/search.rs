@@ -35,6 +35,8 @@ pub struct Report {
     pub outcomes: usize,
     /// Whether there is an outcome that was not compared with all serial orders, because there are too many.
     pub undecided: bool,
+    /// Whether a thread has waited where the lab does not see it: who goes on there is not the explorer's choice.
+    pub stalled: bool,
     /// How it ended.
     pub ending: Ending,
 }
@@ -42,7 +44,7 @@ pub struct Report {
 impl Report {
     /// Whether all schedules were explored and judged.
     pub fn is_exhausted(&self) -> bool {
-        self.ending == Ending::Exhausted && !self.undecided
+        self.ending == Ending::Exhausted && !self.undecided && !self.stalled
     }
 }
 
@@ -50,6 +52,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (traces, runs) = (self.traces, self.runs);
         match &self.ending {
+            Ending::Exhausted if self.stalled => {
+                write!(f, "no race found in {runs} runs")?;
+            }
             Ending::Exhausted => write!(f, "all {traces} schedules explored")?,
             Ending::Bounded { preemptions } => write!(
                 f,
@@ -60,6 +65,9 @@ impl fmt::Display for Report {
                 "no race found in {runs} runs: {blocked_runs} of them led only to what was known"
             )?,
             Ending::Stopped(why) => write!(f, "no race found in {runs} runs: {why}")?,
+        }
+        if self.stalled {
+            write!(f, "; a thread waited where the lab does not see it")?;
         }
         if self.undecided {
             write!(f, "; not all outcomes were compared with all serial orders")?;
@@ -77,6 +85,7 @@ struct Search<'t, F> {
     serial: Serial,
     outcomes: BTreeSet<Outcome>,
     undecided: bool,
+    stalled: bool,
 }
 
 /// Searches the test.
@@ -88,7 +97,7 @@ pub(crate) fn search<F, Fut>(
     ran: Ran,
     test: &F,
     replay: Option<&str>,
-) -> Result<Report, Box<Failure>>
+) -> Result<Report, Failure>
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
@@ -101,10 +110,11 @@ where
         serial: Serial::default(),
         outcomes: BTreeSet::new(),
         undecided: false,
+        stalled: false,
     };
     let replayed = replay.map(|text| schedule::read(text, &options.name));
     match replayed.transpose().map_err(Failure::plain)?.flatten() {
-        Some(schedule) => search.replay(schedule),
+        Some(schedule) => search.replay(&schedule),
         None => search.explore(),
     }
 }
@@ -114,7 +124,7 @@ where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
 {
-    fn explore(&mut self) -> Result<Report, Box<Failure>> {
+    fn explore(&mut self) -> Result<Report, Failure> {
         self.repeats()?;
         let mut explorer = self.explorer();
         let how = How {
@@ -134,6 +144,7 @@ where
                     at + 1
                 )));
             }
+            self.stalled |= played.stalled;
             if let Some(fault) = self.judge(&played)? {
                 let run = played.explored.index() + 1;
                 return Err(self.tell(&fault, &played, run)?);
@@ -148,6 +159,7 @@ where
             orders: self.serial.orders(),
             outcomes: self.outcomes.len(),
             undecided: self.undecided,
+            stalled: self.stalled,
             ending,
         };
         if self.options.exhaust && !report.is_exhausted() {
@@ -174,13 +186,13 @@ where
         }))
     }
 
-    fn make(&self, cursor: Cursor<Touch>, how: How) -> Result<Played, Box<Failure>> {
+    fn make(&self, cursor: Cursor<Touch>, how: How) -> Result<Played, Failure> {
         let made = self.runner.make(self.test, self.ran, cursor, how);
         made.map_err(|early: Early| Failure::early(&early))
     }
 
     /// Makes one run twice: what differs would differ in every comparison that follows.
-    fn repeats(&self) -> Result<(), Box<Failure>> {
+    fn repeats(&self) -> Result<(), Failure> {
         let run = || self.make(Cursor::replay(Vec::new()), How::SHOWN);
         let (one, other) = (run()?, run()?);
         if one.wrong.is_some() || other.wrong.is_some() {
@@ -188,7 +200,10 @@ where
             return Ok(());
         }
         if one.explored.schedule() != other.explored.schedule() {
-            return Err(Failure::unrepeatable("other actors could move"));
+            let name = &self.options.name;
+            let once = schedule::write(name, &one.explored.schedule());
+            let then = schedule::write(name, &other.explored.schedule());
+            return Err(Failure::unrepeatable(&format!("{once}; then {then}")));
         }
         if self.options.serial && one.outcome != other.outcome {
             let fault = Fault::not_serial(&one, 1, Some((&other.outcome, &other.finished)));
@@ -201,7 +216,7 @@ where
     }
 
     /// What is wrong with a run, if anything is.
-    fn judge(&mut self, played: &Played) -> Result<Option<Fault>, Box<Failure>> {
+    fn judge(&mut self, played: &Played) -> Result<Option<Fault>, Failure> {
         if let Some(wrong) = &played.wrong {
             return Ok(Some(Fault::Wrong(wrong.clone())));
         }
@@ -234,19 +249,14 @@ where
     }
 
     /// Runs a schedule again, with all steps noted, and judges it.
-    fn again(&mut self, schedule: &[Actor]) -> Result<(Played, Option<Fault>), Box<Failure>> {
+    fn again(&mut self, schedule: &[Actor]) -> Result<(Played, Option<Fault>), Failure> {
         let played = self.make(Cursor::replay(schedule.to_vec()), How::NOTED)?;
         let fault = self.judge(&played)?;
         Ok((played, fault))
     }
 
     /// Confirms a fault, makes its schedule simpler, and puts it into words.
-    fn tell(
-        &mut self,
-        fault: &Fault,
-        found: &Played,
-        run: u64,
-    ) -> Result<Box<Failure>, Box<Failure>> {
+    fn tell(&mut self, fault: &Fault, found: &Played, run: u64) -> Result<Failure, Failure> {
         let schedule = found.explored.schedule();
         let preemptions = found.explored.preemptions();
         let (mut best, again) = self.again(&schedule)?;
@@ -277,9 +287,9 @@ where
         Ok(Failure::found(&self.options.name, &fault, &best, &how))
     }
 
-    fn replay(&mut self, schedule: Vec<Actor>) -> Result<Report, Box<Failure>> {
+    fn replay(&mut self, schedule: &[Actor]) -> Result<Report, Failure> {
         let length = schedule.len();
-        let (played, fault) = self.again(&schedule)?;
+        let (played, fault) = self.again(schedule)?;
         if let Some(fault) = fault {
             let name = &self.options.name;
             return Err(Failure::found(name, &fault, &played, "replayed"));
@@ -297,6 +307,7 @@ where
             orders: self.serial.orders(),
             outcomes: self.outcomes.len(),
             undecided: self.undecided,
+            stalled: self.stalled,
             ending: Ending::Stopped("one schedule was replayed, and nothing is wrong".to_owned()),
         })
     }

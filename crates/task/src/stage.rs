@@ -12,6 +12,7 @@ use deadheat_point::{Call, Gate};
 use crate::bell::House;
 use crate::record::{Played, Wrong};
 use crate::seat::{Kind, Place, Seat, Where, Work};
+use crate::thread::Thread;
 use crate::touch::Touch;
 
 /// Something that must be true after every step.
@@ -56,6 +57,10 @@ pub(crate) struct Stage {
     pub cursor: RefCell<Option<Cursor<Touch>>>,
     /// What the run came to, once it is over.
     pub played: RefCell<Option<Played>>,
+    /// Threads of the run.
+    pub threads: RefCell<Vec<Rc<Thread>>>,
+    /// Whether one of them has waited where nobody sees it.
+    pub stalled: Cell<bool>,
     /// What went wrong in a place that cannot tell the driver.
     pub wrong: RefCell<Option<Wrong>>,
 }
@@ -71,6 +76,8 @@ impl Stage {
             current: Cell::new(None),
             cursor: RefCell::new(Some(cursor)),
             played: RefCell::default(),
+            threads: RefCell::default(),
+            stalled: Cell::new(false),
             wrong: RefCell::default(),
         })
     }
@@ -97,10 +104,17 @@ impl Stage {
     /// Lets go of everything that may hold the lab in turn.
     pub fn clear(&self) {
         // Dropped when nothing is borrowed: a future's destructor may use the lab.
+        let threads = self.threads.take();
+        for thread in &threads {
+            thread.dismiss();
+        }
         let seats = self.seats.take();
         drop(seats);
         drop(self.always.take());
         drop(self.state.take());
+        for thread in threads {
+            thread.bury();
+        }
     }
 
     /// Whether all actors are at their ends; tasks in the background need not be.

@@ -11,7 +11,7 @@ pub fn options(name: &str) -> Options {
 }
 
 /// The failure that a search finds.
-pub fn found<F, Fut>(options: &Options, test: F) -> Box<Failure>
+pub fn found<F, Fut>(options: &Options, test: F) -> Failure
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
