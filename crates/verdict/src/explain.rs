@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Access, End, Invariant, LeftOpen, Record, Step, StepKind};
+use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step, StepKind};
 
 use crate::errors::{Effects, Reached};
 use crate::graph::{Dependency, Edge, transactions};
@@ -16,6 +16,7 @@ const WIDTH: usize = 84;
 pub(crate) fn cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
     let overtaken: Vec<&Edge> = cycle.iter().filter(|e| e.kind == Dependency::Rw).collect();
     match overtaken.as_slice() {
+        [] if cycle.is_empty() => Vec::new(),
         [] => plain_cycle(record, cycle),
         [read] => single(record, read, cycle),
         reads => unseen(record, reads),
@@ -42,6 +43,13 @@ fn single(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
     if lost && act == Some(main.from_step) {
         return vec![format!(
             "{a}'s {} read before {b}'s {write} was committed (step {committed}), and wrote over it: {b}'s update is lost.",
+            step(record, main.from_step)
+        )];
+    }
+    if act == Some(main.from_step) {
+        return vec![format!(
+            "{a}'s {} read before {b}'s {write} was committed (step {committed}): it could not see it, and wrote what it \
+             made of the old state.",
             step(record, main.from_step)
         )];
     }
@@ -73,6 +81,14 @@ fn single(record: &Record, main: &Edge, cycle: &[Edge]) -> Vec<String> {
         });
     }
     for back in cycle.iter().filter(|e| e.kind == Dependency::Wr) {
+        if back.to_step == main.from_step {
+            out.push(format!(
+                "But the same statement already saw {}'s {}: half old, half new.",
+                words::name(record, back.from),
+                step(record, back.from_step)
+            ));
+            continue;
+        }
         out.push(format!(
             "But {} also {}, which already had {}'s write: half old, half new.",
             words::name(record, back.to),
@@ -201,7 +217,7 @@ pub(crate) fn not_serially(record: &Record, steps: &[usize], cycle: &[Edge]) -> 
 }
 
 fn plain_cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
-    cycle
+    let mut out: Vec<String> = cycle
         .iter()
         .map(|e| {
             let verb = if e.kind == Dependency::Ww {
@@ -217,7 +233,12 @@ fn plain_cycle(record: &Record, cycle: &[Edge]) -> Vec<String> {
                 step(record, e.from_step)
             )
         })
-        .collect()
+        .collect();
+    out.push(
+        "Each came before the other: one after the other, one of them would have been done before the other began."
+            .to_owned(),
+    );
+    out
 }
 
 /// The write that the reader of the main edge made after reading.
@@ -233,7 +254,7 @@ fn acted(record: &Record, main: &Edge, cycle: &[Edge]) -> Option<usize> {
     })
 }
 
-fn read(record: &Record, edge: &Edge) -> String {
+pub(crate) fn read(record: &Record, edge: &Edge) -> String {
     read_at(record, edge.from_step, edge.to_step)
 }
 
@@ -243,124 +264,16 @@ fn read_at(record: &Record, n: usize, written: usize) -> String {
     let value = |step| words::value_for(step, other.as_deref().unwrap_or_default());
     match record.steps.get(n).and_then(value) {
         Some(value) => format!("read {value} with {}", step(record, n)),
-        None => format!("decided by {}", step(record, n)),
+        None if record.steps[n].tags.iter().any(|tag| tag.ends_with(" 0")) => {
+            format!("found no row with {}", step(record, n))
+        }
+        None => format!("looked at what was there with {}", step(record, n)),
     }
 }
 
-fn step(record: &Record, n: usize) -> String {
+pub(crate) fn step(record: &Record, n: usize) -> String {
     let text = record.steps.get(n).map(words::essence).unwrap_or_default();
     format!("`{}` (step {})", crate::brief::tight(&text, WIDTH), n + 1)
-}
-
-/// Sentences for errors that reached actors.
-pub(crate) fn errors(record: &Record, errors: &[Reached]) -> Vec<String> {
-    errors
-        .iter()
-        .flat_map(|error| {
-            let name = words::name(record, error.actor);
-            let told = match error.code.as_str() {
-                "no answer" => "got no answer".to_owned(),
-                code if code.starts_with("exit") => format!("ended with {code}"),
-                code if code.len() == 3 => format!("was answered {code}"),
-                code => format!("got error {code}"),
-            };
-            match &error.cause {
-                None => vec![format!("{name} {told}, which happens in no serial order.")],
-                Some((n, code)) if code == "40P01" => deadlock(record, *n, &told),
-                Some((n, code)) => refused(record, (*n, code), &told),
-            }
-        })
-        .collect()
-}
-
-fn refused(record: &Record, (n, code): (usize, &str), told: &str) -> Vec<String> {
-    let failed = &record.steps[n];
-    let name = words::name(record, failed.actor);
-    let mut out = Vec::new();
-    if !failed.blocked_by.is_empty() {
-        out.push(format!(
-            "{name}'s {} waited for {}.",
-            step(record, n),
-            names(record, &failed.blocked_by)
-        ));
-    }
-    let message = failed.error.as_ref().map_or("", |e| e.message.as_str());
-    out.push(format!(
-        "The database refused {name}'s {} with {code} ({message}); {name} {told}, which happens in no serial order.",
-        step(record, n)
-    ));
-    out
-}
-
-/// Who held what, who waited for it, and who was ended.
-fn deadlock(record: &Record, victim: usize, told: &str) -> Vec<String> {
-    let name = words::name(record, record.steps[victim].actor);
-    let waiting = |n: &usize| {
-        let step = &record.steps[*n];
-        let woken = record.steps[*n..victim]
-            .iter()
-            .any(|later| later.wakes.contains(&step.actor));
-        !step.blocked_by.is_empty() && !woken
-    };
-    let waits: Vec<usize> = (0..victim).filter(waiting).collect();
-    let mut out: Vec<String> = waits
-        .iter()
-        .map(|n| {
-            let waiter = &record.steps[*n];
-            format!(
-                "{} waits with {} for what {} holds{}.",
-                words::name(record, waiter.actor),
-                step(record, *n),
-                names(record, &waiter.blocked_by),
-                since(record, *n, &waiter.blocked_by)
-            )
-        })
-        .collect();
-    let closes = &record.steps[victim];
-    // The database may have found the circle before anybody saw whom the last one waited for.
-    let holders: Vec<Actor> = if closes.blocked_by.is_empty() {
-        waits.iter().map(|n| record.steps[*n].actor).collect()
-    } else {
-        closes.blocked_by.clone()
-    };
-    let of = if holders.is_empty() {
-        "another".to_owned()
-    } else {
-        names(record, &holders)
-    };
-    out.push(format!(
-        "{name}'s {} asks for what {of} holds{}: a circle, in which nobody can move.",
-        step(record, victim),
-        since(record, victim, &holders)
-    ));
-    out.push(format!(
-        "The database broke it by refusing {name} (40P01, deadlock detected); {name} {told}, which happens in no serial order."
-    ));
-    out
-}
-
-/// Since which step the holders have what the step waits for, where that can be told.
-fn since(record: &Record, n: usize, holders: &[Actor]) -> String {
-    let waiter = &record.steps[n];
-    let wants = |held: &Step| {
-        let same_row = |a: &Access| {
-            let row = |b: &&Access| b.write && b.table == a.table && b.row == a.row;
-            a.write && a.row.is_some() && held.accesses.iter().any(|b| row(&b))
-        };
-        // A lock that is no row's is taken in the same words.
-        words::essence(held) == words::essence(waiter) || waiter.accesses.iter().any(same_row)
-    };
-    let held = (0..n).rev().find(|m| {
-        let step = &record.steps[*m];
-        let got = step.error.is_none() && step.blocked_by.is_empty();
-        holders.contains(&step.actor) && got && wants(step)
-    });
-    held.map_or_else(String::new, |m| format!(" since {}", step(record, m)))
-}
-
-fn names(record: &Record, actors: &[Actor]) -> String {
-    let names: Vec<String> = actors.iter().map(|a| words::name(record, *a)).collect();
-    words::list(&names)
 }
 
 /// Said when no dependencies explain it, and somebody waited for what no gate sees: then statements that came while two

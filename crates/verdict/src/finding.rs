@@ -9,7 +9,7 @@ use crate::anomaly::{self, Anomaly, Kind};
 use crate::differ::Difference;
 use crate::errors::Reached;
 use crate::graph::{self, Edge};
-use crate::{explain, words};
+use crate::{explain, refusals, words};
 
 /// A race.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(crate) fn finding(
         why.extend(explain::cycle(record, &cycle));
         why.extend(explain::not_serially(record, &only_here, &cycle));
     }
-    why.extend(explain::errors(record, errors));
+    why.extend(refusals::errors(record, errors));
     why.extend(explain::broken(record, broken));
     why.extend(explain::left_open(record, left_open));
     if why.is_empty() {

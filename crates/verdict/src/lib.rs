@@ -22,6 +22,7 @@ mod listing;
 mod oracle;
 mod orders;
 mod pattern;
+mod refusals;
 mod rules;
 mod saved;
 mod spelled;

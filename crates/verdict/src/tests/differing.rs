@@ -99,7 +99,7 @@ fn a_step_that_still_waits_holds_nothing() {
     let story = lock(story, 0, "id=2").fails("40P01", "deadlock detected");
     let story = story.answered(0, "update account set n = 1 where id=2", "", Some("40P01"));
     let record = story.done();
-    let why = crate::explain::errors(&record, &crate::errors::reached(&record)).join(" ");
+    let why = crate::refusals::errors(&record, &crate::errors::reached(&record)).join(" ");
     assert!(
         why.contains(
             "asks for what bob holds since `update account set n = 1 where id=2` (step 2)"
@@ -121,4 +121,57 @@ fn two_buyers_order_the_last_unit() {
     u2 came to `INSERT INTO order_order (number, site_id, …) VALUES (100002, 1, 1, 1, …) RETURNING…` (step 5), which serially it does not.
     "one unit, one order" does not hold in the end (it said false).
     "#);
+}
+
+fn why(story: Story) -> String {
+    let record = story.done();
+    let cycle = crate::graph::cycle(&crate::graph::edges(&record), &[]).expect("a cycle");
+    crate::explain::cycle(&record, &cycle).join("\n")
+}
+
+#[test]
+fn each_saw_the_other_in_the_middle_of_it() {
+    let add = |story: Story, actor: u16| {
+        story
+            .sql(actor, &format!("insert into orders values ({actor})"))
+            .writes("orders", None, "INSERT 0 1")
+            .gap(actor)
+    };
+    let look = |story: Story, actor| {
+        story
+            .sql(actor, "select max(id) as id from orders")
+            .reads("orders", None)
+            .gives("id", "1")
+    };
+    let story = add(add(Story::of(&["ben", "amy"]), 0), 1);
+    insta::assert_snapshot!(why(look(look(story, 0), 1)), @"
+    amy with `select max(id) as id from orders` (step 6) read what ben had written with `insert into orders values (0)` (step 1).
+    ben with `select max(id) as id from orders` (step 5) read what amy had written with `insert into orders values (1)` (step 3).
+    Each came before the other: one after the other, one of them would have been done before the other began.
+    ");
+}
+
+#[test]
+fn what_was_read_before_a_refusal_is_told() {
+    let look = |story: Story, actor| {
+        story
+            .sql(actor, "select count(*) as n from tag")
+            .reads("tag", None)
+            .gives("n", "0")
+    };
+    let add = |story: Story, actor| {
+        story
+            .sql(actor, "insert into tag values ('new')")
+            .writes("tag", None, "INSERT 0 1")
+    };
+    let story = add(look(look(Story::of(&["ben", "amy"]), 0), 1), 0).gap(0);
+    let record = add(story, 1)
+        .fails("23505", "duplicate key")
+        .answered(1, "insert into tag values ('new')", "", Some("23505"))
+        .done();
+    let why = crate::refusals::errors(&record, &crate::errors::reached(&record));
+    insta::assert_snapshot!(why.join("\n"), @"
+    amy read n = 0 with `select count(*) as n from tag` (step 2), and could not see ben's `insert into tag values ('new')` (step 3).
+    The database refused amy's `insert into tag values ('new')` (step 5) with 23505 (duplicate key); amy got error 23505, which happens in no serial order.
+    ");
 }
