@@ -1,14 +1,11 @@
 //! No order is left out: on generated programs, the outcomes that a search sees are those of all interleavings, which are
 //! counted here by a machine that knows nothing of futures.
 
-mod common;
-
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use common::options;
-use deadheat_task::{Lab, check};
+use deadheat_task::{Lab, Options, check};
 use tokio::task::yield_now;
 
 /// What an actor does in one step, on three cells.
@@ -92,8 +89,10 @@ fn every_outcome_of_every_order_is_seen() {
             &mut expected,
         );
         let seen = Rc::new(RefCell::new(BTreeSet::new()));
-        let mut options = options("complete");
-        options.serial = false;
+        let options = Options {
+            serial: false,
+            ..Options::default()
+        };
         let report = check(&options, |lab: Lab| {
             let cells = Rc::new(RefCell::new([1, 2, 3]));
             for (number, ops) in program.iter().cloned().enumerate() {
