@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use deadheat_explore::Actor;
+
 use crate::keys::KeyAccess;
 use crate::rows::Rows;
 
@@ -80,6 +82,7 @@ pub(crate) enum SequenceUse {
 pub(crate) type Named = Option<Arc<str>>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts about one step
 pub(crate) struct Parts {
     /// Conflicts with everything, and why.
     pub(crate) everything: Option<Arc<str>>,
@@ -97,10 +100,10 @@ pub(crate) struct Parts {
     pub(crate) advisory: BTreeSet<(Advisory, bool)>,
     pub(crate) sequences: BTreeSet<(Named, SequenceUse)>,
     pub(crate) channels: BTreeSet<Named>,
-    /// Sessions in the chain it waits for.
-    pub(crate) waits_for: BTreeSet<u32>,
-    /// Sessions whose waiting it begins or ends.
-    pub(crate) stirs: BTreeSet<u32>,
+    /// Actors in the chain it waits for. (Actors, not sessions: a session's number is another in every lab.)
+    pub(crate) waits_for: BTreeSet<Actor>,
+    /// Actors whose waiting it begins or ends.
+    pub(crate) stirs: BTreeSet<Actor>,
 }
 
 /// What a step read, wrote, locked and waited for.
@@ -131,11 +134,11 @@ impl Footprint {
         footprint
     }
 
-    /// Of a step that waits for these sessions, itself being `session`.
-    pub(crate) fn waits(session: u32, for_sessions: &[u32]) -> Self {
+    /// Of a step of `actor` that waits for these actors.
+    pub(crate) fn waits(actor: Actor, for_actors: &[Actor]) -> Self {
         let mut footprint = Self::default();
-        footprint.edit().waits_for.extend(for_sessions);
-        footprint.edit().stirs.insert(session);
+        footprint.edit().waits_for.extend(for_actors);
+        footprint.edit().stirs.insert(actor);
         footprint
     }
 
@@ -147,10 +150,10 @@ impl Footprint {
         footprint
     }
 
-    /// Of a step that ends the waiting of a session.
-    pub(crate) fn stirs(session: u32) -> Self {
+    /// Of a step that ends the waiting of an actor, together with what the actor then did.
+    pub fn woken(actor: Actor) -> Self {
         let mut footprint = Self::default();
-        footprint.edit().stirs.insert(session);
+        footprint.edit().stirs.insert(actor);
         footprint
     }
 
@@ -314,13 +317,13 @@ impl Footprint {
             parts
                 .waits_for
                 .iter()
-                .map(|session| format!("waits for session {session}")),
+                .map(|actor| format!("waits for actor {}", actor.0)),
         );
         words.extend(
             parts
                 .stirs
                 .iter()
-                .map(|session| format!("stirs session {session}")),
+                .map(|actor| format!("stirs actor {}", actor.0)),
         );
         words.join("; ")
     }
