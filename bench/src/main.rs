@@ -8,6 +8,7 @@ mod finding;
 mod machine;
 mod offline;
 mod page;
+mod passing;
 mod reset;
 mod results;
 mod specs;
@@ -70,7 +71,12 @@ fn only(part: &str) -> Fallible<()> {
         "direct" => println!("{:#?}", direct()?),
         "scaling" => println!("{:#?}", scaling()?),
         "specs" => specs::measure()?,
-        _ => return Err(format!("`{part}` is none of `direct`, `scaling` and `specs`").into()),
+        "passing" => {
+            let page = passing::measure()?;
+            std::fs::write("bench/passing.md", &page)?;
+            println!("{page}");
+        }
+        _ => return Err(format!("`{part}` is none of `direct`, `scaling`, `specs` and `passing`").into()),
     }
     Ok(())
 }

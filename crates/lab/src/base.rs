@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deadheat_explore::Actor;
 use deadheat_gate::{Ran, TxStatus};
 use deadheat_sandbox::{Database, Written};
 use deadheat_sql::{Analyst, Catalog, Footprint, Isolation, Ledger};
@@ -171,9 +172,9 @@ impl Base {
     }
 
     /// What an attempt touches that waits.
-    pub fn waiting(&mut self, session: u32, work: &Work, chain: &[u32]) -> Footprint {
+    pub fn waiting(&mut self, session: u32, work: &Work, who: (Actor, &[Actor])) -> Footprint {
         self.ledger
-            .waiting(&self.analyst, session, &work.parsed, chain)
+            .waiting(&self.analyst, session, &work.parsed, who)
     }
 
     /// Which of the server processes wait, and for which others.

@@ -38,25 +38,23 @@ impl Stage {
         }
     }
 
-    /// What an attempt on `session` touched that waits for the sessions in `chain`.
-    pub fn waiting_footprint(&mut self, session: u32, chain: &[u32]) -> Footprint {
-        let Some(conn) = self.conns.get(&session) else {
+    /// What an attempt of `actor` on `session` touched that waits for the sessions in `chain`.
+    pub fn waiting_footprint(&mut self, actor: Actor, session: u32, chain: &[u32]) -> Footprint {
+        let owners: Option<Vec<Actor>> = chain
+            .iter()
+            .map(|session| self.conns.get(session)?.owner)
+            .collect();
+        let (Some(conn), Some(owners)) = (self.conns.get(&session), owners) else {
+            // It waits for somebody who is no actor.
             return Footprint::everything();
         };
         match &conn.phase {
-            Phase::Executing(work) => self.bases[conn.database].waiting(session, work, chain),
+            Phase::Executing(work) => {
+                self.bases[conn.database].waiting(session, work, (actor, &owners))
+            }
             // A commit that waits (a deferred constraint) may wait for anything.
             _ => Footprint::everything(),
         }
-    }
-
-    /// What the step touches that lets the attempt on `session` go on.
-    pub fn woken_footprint(&self, session: u32) -> Footprint {
-        self.conns
-            .get(&session)
-            .map_or_else(Footprint::everything, |conn| {
-                self.bases[conn.database].ledger.woken(session)
-            })
     }
 
     /// Whether the session's server is ours, so that it can be stopped while it waits.
@@ -64,6 +62,14 @@ impl Stage {
         self.conns
             .get(&session)
             .is_some_and(|conn| self.bases[conn.database].ours)
+    }
+
+    /// Whether the server process of a session is seen to be at work, and so does not wait. False where it cannot be
+    /// seen.
+    pub fn is_at_work(&self, session: u32) -> bool {
+        self.conns.get(&session).is_some_and(|conn| {
+            self.can_freeze(session) && deadheat_sandbox::is_at_work(conn.pid.cast_unsigned())
+        })
     }
 
     /// Keeps a session that waits from going on by itself, where its server is ours.

@@ -44,6 +44,7 @@ pub use error::{Error, SetupError};
 pub use live::{end_all, end_on_signals};
 pub use look::Look;
 pub use private::PrivateOptions;
+pub use proc::is_at_work;
 pub use process::{Exit, Process, Spawn};
 pub use reset::Written;
 pub use server::{Address, Server};

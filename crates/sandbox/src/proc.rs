@@ -33,6 +33,18 @@ pub(crate) fn is_alive(pid: u32) -> bool {
         .is_some_and(|fields| !matches!(fields.first().map(String::as_str), Some("Z" | "X")))
 }
 
+/// Whether a process of one thread is running, or about to. A process that is not there is not.
+pub fn is_at_work(pid: u32) -> bool {
+    let Ok(text) = fs::read(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // As above: the name before the state may contain parentheses.
+    let Some(end) = text.iter().rposition(|byte| *byte == b')') else {
+        return false;
+    };
+    matches!(text.get(end + 2), Some(b'R' | b'D'))
+}
+
 /// The process or thread that was started last, anywhere in the system (`/proc/loadavg`, last field).
 pub(crate) fn newest() -> Option<u32> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
@@ -93,5 +105,27 @@ pub(crate) fn wait_until(limit: Duration, mut gone: impl FnMut() -> bool) -> boo
             return false;
         }
         std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_sleeper_is_not_at_work_and_a_counter_is() {
+        let run = |script: &str| Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let mut sleeper = run("exec sleep 60");
+        let mut counter = run("while :; do :; done");
+        let sleeps = wait_until(Duration::from_secs(10), || !is_at_work(sleeper.id()));
+        let counts = wait_until(Duration::from_secs(10), || is_at_work(counter.id()));
+        for child in [&mut sleeper, &mut counter] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(sleeps && counts);
+        assert!(!is_at_work(sleeper.id()), "it is gone");
     }
 }

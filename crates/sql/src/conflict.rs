@@ -3,7 +3,7 @@
 //! An uncommitted write is invisible: it excludes other writers and lockers of the row at once, and readers only when it
 //! is published. Every rule below is symmetric, because each is tried both ways round.
 
-use deadheat_explore::Footprint as Explored;
+use deadheat_explore::{Actor, Footprint as Explored};
 
 use crate::footprint::{Advisory, Footprint, Named, Parts, SequenceUse, TableAccess};
 use crate::rows::Rows;
@@ -22,7 +22,7 @@ enum Clash<'a> {
     Advisory(Advisory),
     Sequence(&'a Named),
     Channel(&'a Named),
-    Waiting(u32),
+    Waiting(Actor),
 }
 
 impl Explored for Footprint {
@@ -58,9 +58,9 @@ fn half<'a>(one: &'a Parts, two: &'a Parts) -> Option<Clash<'a>> {
     if one.ends_serializable && (two.serializable || two.ends_serializable) {
         return Some(Clash::Serializable);
     }
-    for session in &one.stirs {
-        if two.waits_for.contains(session) || two.stirs.contains(session) {
-            return Some(Clash::Waiting(*session));
+    for actor in &one.stirs {
+        if two.waits_for.contains(actor) || two.stirs.contains(actor) {
+            return Some(Clash::Waiting(*actor));
         }
     }
     for key in &one.keys {
@@ -192,8 +192,11 @@ impl Clash<'_> {
                 "both use the channel {}",
                 name.as_deref().unwrap_or("(any)")
             ),
-            Self::Waiting(session) => {
-                format!("one waits for session {session}, whose waiting the other changes")
+            Self::Waiting(actor) => {
+                format!(
+                    "one waits for actor {}, whose waiting the other changes",
+                    actor.0
+                )
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use deadheat_explore::Actor;
+
 use crate::analyst::Analyst;
 use crate::effect::{Pending, Place, touched};
 use crate::footprint::{Footprint, Parts};
@@ -112,16 +114,16 @@ impl Ledger {
         step
     }
 
-    /// The footprint of an attempt that waits for these sessions: what it would do, and that it waits. An empty batch is
+    /// The footprint of an attempt of `actor` that waits for `for_actors`: what it would do, and that it waits. An empty batch is
     /// the commit of a gap; a COMMIT, too, can wait (for rows that its deferred checks look at).
     pub fn waiting(
         &mut self,
         analyst: &Analyst,
         session: u32,
         batch: &[Bound],
-        for_sessions: &[u32],
+        (actor, for_actors): (Actor, &[Actor]),
     ) -> Footprint {
-        let mut step = Footprint::waits(session, for_sessions);
+        let mut step = Footprint::waits(actor, for_actors);
         let before = self.clone();
         for (parsed, params) in batch {
             for one in &parsed.statements {
@@ -178,11 +180,6 @@ impl Ledger {
             step.edit().add(&state.pending.session);
         }
         step
-    }
-
-    /// That a session no longer waits: part of the step that woke it, together with what it then did.
-    pub fn woken(&self, session: u32) -> Footprint {
-        Footprint::stirs(session)
     }
 
     /// What any session wrote since the ledger was made.

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Lab, conflict};
+use deadheat_explore::Actor;
 use deadheat_sql::{Facts, Footprint};
 
 const LOCK: &str = "select * from games where id = 1 for update";
@@ -25,7 +26,9 @@ fn minds(first: &str, tag: &str, second: &str) -> bool {
     let locks = told(&mut lab, 1, first, tag);
     let again = lab.run(1, second, &[]);
     let attempt = lab.bound(LOCK, &[]);
-    let attempt = lab.ledger.waiting(&lab.analyst, 2, &[attempt], &[1]);
+    let attempt = lab
+        .ledger
+        .waiting(&lab.analyst, 2, &[attempt], (Actor(1), &[Actor(0)]));
     assert!(conflict(&locks, &attempt), "who is first has the row");
     let frees = lab.run(1, "commit", &[]);
     assert!(conflict(&frees, &attempt), "it lets the other go on");

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Lab, conflict};
+use deadheat_explore::Actor;
 
 #[test]
 fn session_locks_outlive_the_transaction() {
@@ -279,7 +280,9 @@ fn a_commit_that_waits_looks_at_what_it_checks() {
     lab.run(1, "begin", &[]);
     lab.run(1, "insert into moves(player) values (7)", &[]);
     let bound = lab.bound("commit", &[]);
-    let waits = lab.ledger.waiting(&lab.analyst, 1, &[bound], &[2]);
+    let waits = lab
+        .ledger
+        .waiting(&lab.analyst, 1, &[bound], (Actor(0), &[Actor(1)]));
     let deletes = lab.gap(2, "delete from players where id = 7", &[]);
     assert!(conflict(&waits, &deletes));
     assert!(

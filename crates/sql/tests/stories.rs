@@ -3,6 +3,8 @@
 mod common;
 
 use common::{Lab, conflict};
+use deadheat_explore::Actor;
+use deadheat_sql::Footprint;
 
 #[test]
 fn write_skew_where_both_add_up_and_each_updates_its_own_row() {
@@ -214,9 +216,11 @@ fn an_attempt_that_waits_is_an_event() {
         &[],
     );
     let bound = lab.bound("update games set status = 'old' where status = 'new'", &[]);
-    let waits = lab.ledger.waiting(&lab.analyst, 2, &[bound], &[1]);
-    assert!(conflict(&waits, &lab.ledger.woken(2)));
-    assert!(!conflict(&waits, &lab.ledger.woken(3)));
+    let waits = lab
+        .ledger
+        .waiting(&lab.analyst, 2, &[bound], (Actor(1), &[Actor(0)]));
+    assert!(conflict(&waits, &Footprint::woken(Actor(1))));
+    assert!(!conflict(&waits, &Footprint::woken(Actor(2))));
     let commit = lab.ledger.commit(1);
     assert!(
         conflict(&waits, &commit),

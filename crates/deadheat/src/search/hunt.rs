@@ -256,6 +256,7 @@ impl<'a> Hunt<'a> {
         record: Record,
         run: &Run<Footprint>,
     ) -> Result<Option<End>, Stop> {
+        tracing::debug!(index, schedule = ?run.schedule(), end = ?record.end, "run");
         if let Some(at) = run.diverged() {
             self.drain()?;
             return self.explain_divergence(&record, run, at).map(Some);

@@ -22,6 +22,9 @@ const LOOKS_WHEN_DONE: u32 = 1;
 const LOOKS_WHEN_STALLED: u32 = 12;
 /// The same when no other actor is: then it probably waits for the clock, or for a process that is none of ours.
 const LOOKS_WHEN_ALONE: u32 = 500;
+/// Still looks in a row after which no stalled actor is expected to have been set free: nobody waits for its statement,
+/// which may be under way to a gate that has no CPU.
+const LOOKS_WHEN_FREED: u32 = 12;
 /// How long stalled actors are waited for when no other can move.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
@@ -148,7 +151,7 @@ impl Run<'_> {
             if let Some(signal) = self.stage.next(SHORT_GAP).await? {
                 still.disturb();
                 self.handle(signal)?;
-            } else if self.still(&mut still) >= LOOKS_WHEN_DONE {
+            } else if self.still(&mut still) >= LOOKS_WHEN_FREED {
                 break;
             }
             if started.elapsed() > STEP_LIMIT {

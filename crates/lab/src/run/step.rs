@@ -145,7 +145,7 @@ impl Run<'_> {
         step: usize,
         (by, chain): (&[u32], &[u32]),
     ) -> Event<Footprint> {
-        let footprint = self.stage.waiting_footprint(session, chain);
+        let footprint = self.stage.waiting_footprint(actor, session, chain);
         let waits_for = self.owners(by);
         self.steps[step].blocked_by.clone_from(&waits_for);
         self.seat_mut(actor).place = Place::Blocked { step, session };
@@ -237,7 +237,7 @@ impl Run<'_> {
             for (waiter, session) in freed {
                 self.current = Some(waiter);
                 self.seat_mut(waiter).place = Place::Ready;
-                turn.footprint.merge(&self.stage.woken_footprint(session));
+                turn.footprint.merge(&Footprint::woken(waiter));
                 turn.wakes.push(waiter);
                 self.conclude(waiter, session, turn).await?;
             }

@@ -14,6 +14,8 @@ use crate::error::Trouble;
 
 /// A statement that has not answered after this time is asked about.
 const FIRST_QUESTION: Duration = Duration::from_micros(250);
+/// After this time its process is looked at, where it is one of ours: only while it sleeps is there something to ask.
+const FIRST_LOOK: Duration = Duration::from_micros(60);
 /// Longest time between two questions about one statement.
 const LAST_QUESTION: Duration = Duration::from_millis(5);
 /// Where waiters cannot be stopped, a wait counts only when it has lasted this long: the server's deadlock check
@@ -43,7 +45,7 @@ impl Run<'_> {
     pub async fn await_answer(&mut self, actor: Actor, session: u32) -> Result<Waited, Trouble> {
         let started = Instant::now();
         let mut since: Option<Instant> = None;
-        let mut gap = FIRST_QUESTION;
+        let mut gap = self.first_gap(session);
         let mut asked: Vec<u32> = self.blocked().map(|(_, _, session)| session).collect();
         asked.push(session);
         loop {
@@ -52,6 +54,11 @@ impl Run<'_> {
             }
             if let Some(signal) = self.stage.next(gap).await? {
                 self.handle(signal)?;
+                continue;
+            }
+            if self.stage.is_at_work(session) {
+                gap = (gap * 2).min(LAST_QUESTION);
+                self.within_limit(actor, started)?;
                 continue;
             }
             let waits: Waits = self.stage.blockers(&asked).await?.into_iter().collect();
@@ -118,13 +125,14 @@ impl Run<'_> {
     async fn let_go_on(&mut self, actor: Actor, session: u32) -> Result<(), Trouble> {
         let started = Instant::now();
         self.stage.thaw(session);
-        let mut gap = FIRST_QUESTION;
+        let mut gap = self.first_gap(session);
         while !self.answered(session) {
             if let Some(signal) = self.stage.next(gap).await? {
                 self.handle(signal)?;
                 continue;
             }
-            let waits = !self.stage.blockers(&[session]).await?.is_empty();
+            let waits = !self.stage.is_at_work(session)
+                && !self.stage.blockers(&[session]).await?.is_empty();
             self.hear()?;
             if waits && !self.answered(session) {
                 self.stage.freeze(session);
@@ -134,6 +142,15 @@ impl Run<'_> {
             self.within_limit(actor, started)?;
         }
         Ok(())
+    }
+
+    /// When to look after a statement that has just been sent on `session`.
+    fn first_gap(&self, session: u32) -> Duration {
+        if self.stage.can_freeze(session) {
+            FIRST_LOOK
+        } else {
+            FIRST_QUESTION
+        }
     }
 
     /// The actors that wait in the database: the step that waits, who, and on which session.
