@@ -68,25 +68,81 @@ fn without_figures(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-#[test]
-fn the_readme_shows_a_race() {
-    if !root().join("target/release/lobby-rust").exists() {
-        eprintln!("skipped: target/release/lobby-rust is not built (make build)");
-        return;
+/// What the program says about a scenario, as a picture; nothing where its service is not there.
+fn picture(scenario: &str, service: &str) -> Option<String> {
+    if !root().join(service).exists() {
+        eprintln!("skipped: {service} is not there (make build, tools/setup)");
+        return None;
     }
     let bench = Bench::new();
     let examples = root().join("examples").canonicalize().expect("examples");
     std::os::unix::fs::symlink(examples, bench.folder.path().join("examples"))
         .expect("a link to the examples");
-    let command = ["find", "examples/lobby/rust/racy.toml"];
+    let command = ["find", scenario];
     let said = bench.run(command);
     assert_eq!(said.code, 1, "{}\n{}", said.out, said.err);
-    let picture = format!(
+    Some(format!(
         "```console\n$ deadheat {}\n{}\n```\n",
         command.join(" "),
         said.out.trim_end()
-    );
-    hold("README.md", "race", &picture, without_figures);
+    ))
+}
+
+#[test]
+fn the_readme_shows_a_race() {
+    let picture = picture("examples/lobby/rust/racy.toml", "target/release/lobby-rust");
+    if let Some(picture) = picture {
+        hold("README.md", "race", &picture, without_figures);
+    }
+}
+
+/// Pages, the scenarios whose races they show, and what must be built for them.
+const STORIES: [(&str, &str, &str); 5] = [
+    (
+        "cardstories",
+        "cardstories/racy.toml",
+        "target/release/cardstories",
+    ),
+    (
+        "long-calculation",
+        "long-calculation/racy.toml",
+        "target/release/long-calculation",
+    ),
+    (
+        "marketplace",
+        "marketplace/racy.toml",
+        "target/release/marketplace",
+    ),
+    (
+        "retry",
+        "retry/racy-deadlock.toml",
+        "target/release/retry-bank",
+    ),
+    (
+        "queues",
+        "queues/pg-boss/racy.toml",
+        "examples/queues/pg-boss/node_modules",
+    ),
+];
+
+#[test]
+fn the_stories_show_their_races() {
+    for (page, scenario, service) in STORIES {
+        if let Some(picture) = picture(&format!("examples/{scenario}"), service) {
+            let page = format!("docs/stories/{page}.md");
+            hold(&page, "race", &picture, without_figures);
+        }
+    }
+}
+
+#[test]
+fn the_story_of_the_lobby_shows_what_its_test_says() {
+    let snapshots = root().join("examples/lobby/actor/src/snapshots");
+    let name = "lobby_actor__game__tests__a_fifth_player_sneaks_in_between_two_messages.snap";
+    let text = fs::read_to_string(snapshots.join(name)).expect("the snapshot is there");
+    let (_, said) = text.split_once("\n---\n").expect("a head and a body");
+    let shown = format!("```text\n{}\n```\n", said.trim_end());
+    hold("docs/stories/lobby.md", "race", &shown, as_it_is);
 }
 
 #[test]
@@ -106,6 +162,13 @@ fn every_link_leads_to_a_file() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "docs/scenario.md",
+        "docs/stories/README.md",
+        "docs/stories/cardstories.md",
+        "docs/stories/lobby.md",
+        "docs/stories/long-calculation.md",
+        "docs/stories/marketplace.md",
+        "docs/stories/queues.md",
+        "docs/stories/retry.md",
     ] {
         let path = root().join(document);
         let text = fs::read_to_string(&path).expect("the document is there");

@@ -57,6 +57,17 @@ fn a_game_is_read_in_one_snapshot() {
     }
 }
 
+/// Who waits for another request waits for something that no gate sees: then nothing is called complete.
+#[test]
+fn a_player_waits_for_the_end_of_a_game() {
+    if built("cardstories") {
+        let (said, json) = Bench::new().find(&example("cardstories/cured-poll.toml"), &[]);
+        let found = verdict(&json).0;
+        assert_eq!(found, "no-race-found", "{}\n{}", said.out, said.err);
+        assert_eq!(said.code, 0);
+    }
+}
+
 #[test]
 fn a_result_comes_too_late() {
     if built("long-calculation") {
