@@ -116,7 +116,9 @@ fn columns(items: &[Value]) -> Vec<Vec<String>> {
     }
     let mut columns: Vec<Vec<String>> = all.into_values().collect();
     columns.retain(|column| column.len() == items.len());
-    columns.iter_mut().for_each(|column| column.sort_unstable());
+    for column in &mut columns {
+        column.sort_unstable();
+    }
     columns
 }
 
