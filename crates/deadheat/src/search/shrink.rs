@@ -20,7 +20,7 @@ use super::{Budget, Hunt, Labs, Race, Searched, Stop, Watcher};
 /// Runs that may be spent on one race.
 const MOST_RUNS: u64 = 500;
 /// Time that may be spent on the races of a search, if the search itself did not take longer.
-const LEAST_TIME: Duration = Duration::from_secs(3);
+const LEAST_TIME: Duration = Duration::from_secs(10);
 /// Up to so many actors a search is made where the schedule alone does not show the race.
 const SEARCHED_UP_TO: usize = 3;
 /// Runs of such a search.
