@@ -38,11 +38,11 @@ pub struct Seen {
     board: Option<Vec<i32>>,
     /// The author's card, once the game is complete.
     card: Option<i32>,
-    players: Vec<Player>,
+    players: Vec<Seat>,
 }
 
 #[derive(Serialize)]
-struct Player {
+struct Seat {
     player: i32,
     has_picked: bool,
     has_voted: bool,
@@ -134,7 +134,7 @@ fn seen((id, modified): (i32, i64), player: i32, row: &Row, seats: &[Row]) -> Se
         .map(|seat| {
             let own = seat.get::<_, i32>("player") == player;
             let open = complete || own || player == author;
-            Player::new(seat, own || player == author, open)
+            Seat::new(seat, own || player == author, open)
         })
         .collect();
     let told = seats
@@ -153,7 +153,7 @@ fn seen((id, modified): (i32, i64), player: i32, row: &Row, seats: &[Row]) -> Se
     }
 }
 
-impl Player {
+impl Seat {
     fn new(seat: &Row, hand_is_seen: bool, choices_are_seen: bool) -> Self {
         let (picked, vote): (Option<i32>, Option<i32>) = (seat.get("picked"), seat.get("vote"));
         Self {
