@@ -199,6 +199,28 @@ fn every_statement_is_logged_with_what_it_touches() {
 }
 
 #[test]
+fn a_locked_table_stops_nobody() {
+    let ground = Ground::new(SETUP);
+    let proxy = Proxy::new(&ground.url(), &["--json"]);
+    // The catalogue cannot be read again as long as the constraint's table is locked, and whoever locks it goes on through
+    // the proxy.
+    let output = proxy.psql(
+        "127.0.0.1",
+        "",
+        ground.name(),
+        &[
+            "begin",
+            "alter table players add check (game > 0)",
+            "create view late as select * from players",
+            "select 'goes on'",
+            "commit",
+        ],
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(statements(&proxy.end()).len(), 5);
+}
+
+#[test]
 fn only_what_is_asked_for_is_shown() {
     let ground = Ground::new(SETUP);
     let all = [

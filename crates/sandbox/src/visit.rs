@@ -35,12 +35,16 @@ impl Visit {
         &self.target.shown
     }
 
-    /// Reads what a database holds.
+    /// Reads what a database holds. It waits for nobody's locks: whoever holds one may be waiting for the caller.
     ///
     /// # Errors
-    /// When the server cannot be reached or lets nobody in on these terms.
+    /// When the server cannot be reached or lets nobody in on these terms, or a lock is in the way.
     pub async fn catalog(&self, database: &str) -> Result<Catalog, Error> {
         let client = self.target.connect(database).await?;
+        client
+            .batch_execute("SET lock_timeout = '50ms'")
+            .await
+            .map_err(Error::sql("read the catalogue"))?;
         catalog::read(&client).await
     }
 }

@@ -1,11 +1,17 @@
 //! What statements touch: catalogues, read once a database and again when its schema has changed.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use deadheat_gate::{Batch, Ran, TxStatus};
 use deadheat_sql::{Analyst, Catalog, Facts, Footprint, Ledger};
 
 use super::target::Target;
+
+/// How long a catalogue may take to be read.
+const LONGEST: Duration = Duration::from_secs(2);
+/// How long a catalogue that could not be read again is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of a database.
 struct Base {
@@ -15,6 +21,8 @@ struct Base {
     blind: bool,
     /// The schema has changed since.
     stale: bool,
+    /// When it could not be read again, it is left alone until then.
+    not_before: Option<Instant>,
 }
 
 /// All databases that clients have come to.
@@ -46,23 +54,36 @@ impl Known {
 
     /// Makes sure that the database is known; returns what the user should be told.
     pub async fn learn(&mut self, database: &str) -> Option<String> {
-        let known = self.bases.get(database);
-        if known.is_some_and(|base| !base.stale) {
+        let now = Instant::now();
+        let known = self.bases.get_mut(database);
+        let left_alone = |base: &Base| base.not_before.is_some_and(|then| now < then);
+        if known
+            .as_deref()
+            .is_some_and(|base| !base.stale || left_alone(base))
+        {
             return None;
         }
-        let first = known.is_none();
-        let (catalog, why) = match self.target.catalog(database).await {
-            Ok(catalog) => (catalog, None),
-            Err(why) => (Catalog::default(), Some(why)),
+        // Everything that passes waits for this: it must not take long, whatever the server is busy with.
+        let read = tokio::time::timeout(LONGEST, self.target.catalog(database)).await;
+        let read = read.unwrap_or_else(|_| Err("the server takes too long".to_owned()));
+        let (catalog, why) = match (read, known) {
+            (Ok(catalog), _) => (catalog, None),
+            (Err(_), Some(base)) => {
+                // The old one is better than none.
+                base.not_before = Some(now + PAUSE);
+                return None;
+            }
+            (Err(why), None) => (Catalog::default(), Some(why)),
         };
         let base = Base {
             analyst: Analyst::new(catalog),
             ledger: Ledger::new(),
             blind: why.is_some(),
             stale: false,
+            not_before: None,
         };
         self.bases.insert(database.to_owned(), base);
-        why.filter(|_| first).map(|why| {
+        why.map(|why| {
             format!(
                 "what statements in {database} touch is not known, because its catalogue cannot be read: {why}; \
                  give --to a URL with a user who may"
