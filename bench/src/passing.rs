@@ -1,0 +1,256 @@
+//! What it costs to pass through a gate that no lab is attached to: pgbench, directly, through the gate, and through
+//! pgbouncer in session mode, in turn; and how much memory a gate needs that reads along.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use deadheat_sandbox::{Database, PrivateOptions, Server};
+
+use crate::Fallible;
+use crate::results::median;
+
+/// Rounds in which the three ways are measured in turn.
+const ROUNDS: usize = 5;
+/// Seconds a way has in a round.
+const SECONDS: &str = "1";
+/// pgbench's scale: 100,000 accounts each.
+const SCALE: &str = "5";
+const WAYS: [&str; 3] = ["direct", "gate", "pgbouncer"];
+
+/// A process that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One line of the table; a number a round.
+struct Line {
+    script: &'static str,
+    mode: &'static str,
+    clients: &'static str,
+    /// Transactions a second, by way.
+    rates: [Vec<f64>; 3],
+    /// Median time of a transaction in microseconds, by way.
+    times: [Vec<f64>; 3],
+}
+
+/// Measures everything; returns the page.
+pub fn measure() -> Fallible<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (server, database) = runtime.block_on(async {
+        let server = Server::private(&PrivateOptions::default()).await?;
+        let database = server.create().await?;
+        Ok::<_, deadheat_sandbox::Error>((server, database))
+    })?;
+    let folder = tempfile::tempdir()?;
+    let at = SocketAddr::from(([127, 0, 0, 1], server.address().port));
+    run(pgbench(at, &database).args(["-i", "-q", "-s", SCALE]))?;
+    let (_gate, gate) = gate(at)?;
+    let (_bouncer, bouncer) = bouncer(at, folder.path())?;
+    let ways = [at, gate, bouncer];
+    let mut lines = Vec::new();
+    for clients in ["1", "16"] {
+        for script in ["select-only", "tpcb-like"] {
+            for mode in ["simple", "extended", "prepared"] {
+                let mut line = Line {
+                    script,
+                    mode,
+                    clients,
+                    rates: Default::default(),
+                    times: Default::default(),
+                };
+                eprintln!("measuring: {script}, {mode}, {clients} clients");
+                for _ in 0..ROUNDS {
+                    for (way, at) in ways.iter().enumerate() {
+                        let (rate, time) = once(*at, &database, &line, folder.path())?;
+                        line.rates[way].push(rate);
+                        line.times[way].push(time);
+                    }
+                }
+                lines.push(line);
+            }
+        }
+    }
+    let memory = memory(at, &database)?;
+    Ok(page(&lines, memory))
+}
+
+fn pgbench(at: SocketAddr, database: &Database) -> Command {
+    let mut command = Command::new("pgbench");
+    let port = at.port().to_string();
+    command
+        .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-n"])
+        .arg(database.name());
+    command
+}
+
+fn run(command: &mut Command) -> Fallible<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Transactions a second, and the median time of one.
+fn once(at: SocketAddr, database: &Database, line: &Line, folder: &Path) -> Fallible<(f64, f64)> {
+    let prefix = folder.join("log");
+    let mut command = pgbench(at, database);
+    command
+        .args(["-M", line.mode, "-b", line.script, "-c", line.clients])
+        .args(["-j", "1", "-T", SECONDS, "-l"])
+        .arg(format!("--log-prefix={}", prefix.display()));
+    let said = run(&mut command)?;
+    let rate = said
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
+        .ok_or("pgbench said no rate")?;
+    let mut times: Vec<f64> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with("log.")) {
+            let text = std::fs::read_to_string(&path)?;
+            let of = |line: &str| line.split(' ').nth(2)?.parse::<f64>().ok();
+            times.extend(text.lines().filter_map(of));
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok((rate, median(&times)))
+}
+
+/// A gate without a lab.
+fn gate(to: SocketAddr) -> Fallible<(Running, SocketAddr)> {
+    let mut command = Command::new("target/release/examples/plain");
+    let mut child = command.arg(to.to_string()).stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    let out = child.stdout.take().ok_or("no standard output")?;
+    BufReader::new(out).read_line(&mut line)?;
+    Ok((Running(child), line.trim().parse()?))
+}
+
+/// pgbouncer, set up to change nothing: a session of the server for each of a client.
+fn bouncer(to: SocketAddr, folder: &Path) -> Fallible<(Running, SocketAddr)> {
+    let at = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let text = format!(
+        "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+         listen_port = {}\nunix_socket_dir =\nauth_type = any\npool_mode = session\ndefault_pool_size = 40\n\
+         max_client_conn = 100\nignore_startup_parameters = extra_float_digits\nserver_reset_query =\n",
+        to.port(),
+        at.port()
+    );
+    let file = folder.join("pgbouncer.ini");
+    std::fs::write(&file, text)?;
+    let mut command = Command::new("pgbouncer");
+    command.arg("-q");
+    if run(Command::new("id").arg("-u"))?.trim() == "0" {
+        // It refuses to work as root.
+        run(Command::new("chmod").arg("-R").arg("a+rX").arg(folder))?;
+        command.args(["-u", "nobody"]);
+    }
+    let child = Running(command.arg(&file).stderr(Stdio::null()).spawn()?);
+    let end = Instant::now() + Duration::from_secs(10);
+    while std::net::TcpStream::connect(at).is_err() {
+        if Instant::now() > end {
+            return Err("pgbouncer does not listen".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((child, at))
+}
+
+/// Peak memory of `deadheat proxy` in MiB: at rest, and after a row, many rows, a copy each way of 100 MB.
+fn memory(to: SocketAddr, database: &Database) -> Fallible<(f64, f64)> {
+    let mut command = Command::new("target/release/deadheat");
+    let to = format!("postgres://postgres@{to}/");
+    let mut child = command
+        .args(["proxy", "--to", &to, "--json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stderr.take().ok_or("no standard error")?);
+    out.read_line(&mut line)?;
+    let running = Running(child);
+    let at = line
+        .strip_prefix("listening on ")
+        .and_then(|rest| rest.split(',').next());
+    let port = at
+        .and_then(|at| at.rsplit(':').next())
+        .ok_or("no address")?;
+    let status = format!("/proc/{}/status", running.0.id());
+    let peak = || -> Fallible<f64> {
+        let status = std::fs::read_to_string(&status)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let size = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok());
+        Ok(size.ok_or("no size")? / 1024.0)
+    };
+    let psql = |sql: &str| {
+        let to = format!(
+            "host=127.0.0.1 port={port} user=postgres dbname={}",
+            database.name()
+        );
+        run(Command::new("psql").args(["-X", "-q", "-o", "/dev/null", &to, "-c", sql]))
+    };
+    psql("create unlogged table big (v text)")?;
+    let before = peak()?;
+    psql("select repeat('x', 100000000)")?;
+    psql("select repeat('x', 1000) from generate_series(1, 100000)")?;
+    psql(
+        "\\copy (select repeat('x', 999) from generate_series(1, 100000)) to program 'cat > /dev/null'",
+    )?;
+    psql(
+        "\\copy big from program 'yes 0123456789012345678901234567890123456789 | head -c 100000030'",
+    )?;
+    Ok((before, peak()?))
+}
+
+/// `passing.md`.
+fn page(lines: &[Line], memory: (f64, f64)) -> String {
+    let mut page = String::from(
+        "# Passing through\n\nWritten by `make bench`; how it is taken is told in [README.md](README.md). Medians over the \
+         rounds; times are those of one transaction.\n\n\
+         | script | protocol | clients | direct, tps | gate | pgbouncer | gate : pgbouncer | direct, µs | gate adds | \
+         pgbouncer adds |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    for line in lines {
+        let rate = |way: usize| median(&line.rates[way]);
+        let time = |way: usize| median(&line.times[way]);
+        let rounds = line.rates[1].iter().zip(&line.rates[2]);
+        let ratios: Vec<f64> = rounds.map(|(gate, bouncer)| gate / bouncer).collect();
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.0} |",
+            line.script,
+            line.mode,
+            line.clients,
+            rate(0),
+            rate(1),
+            rate(2),
+            median(&ratios),
+            time(0),
+            time(1) - time(0),
+            time(2) - time(0),
+        );
+    }
+    let ways = WAYS.join(", ");
+    let _ = write!(
+        page,
+        "\nThe ways ({ways}) take turns of {SECONDS} s, {ROUNDS} rounds.\n\nMemory of `deadheat proxy`, which reads along: \
+         {:.0} MiB with one client, at most {:.0} MiB while 100 MB passed as one row, as 100,000 rows, and by COPY out and \
+         in.\n",
+        memory.0, memory.1
+    );
+    page
+}
