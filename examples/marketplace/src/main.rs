@@ -1,8 +1,8 @@
 //! A marketplace: sellers edit demands, a task validates them, customers confirm what is published.
 //!
-//! An ordinary axum service with a pool of connections, of which several instances may run; it knows nothing of
-//! Deadheat. `marketplace migrate` makes the tables of the tasks. `MARKET_VARIANT` says when an edit orders the
-//! validation: `before` its transaction, `after` its commit, or `inside` (the default).
+//! An ordinary axum service with a pool of connections and the tasks of deadheat-cure; several instances may run.
+//! `marketplace migrate` makes the tables of the tasks. `MARKET_VARIANT` says when an edit orders the validation:
+//! `before` its transaction, `after` its commit, or `inside` (the default).
 
 mod demands;
 mod error;

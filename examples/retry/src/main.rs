@@ -1,7 +1,8 @@
 //! A bank in which transactions lose against each other, in each of the ways that PostgreSQL knows.
 //!
-//! An ordinary axum service with a pool of connections; it knows nothing of Deadheat. `BANK_VARIANT=racy` (the default)
-//! tries each transaction once; `BANK_VARIANT=cured` tries it again.
+//! An ordinary axum service with a pool of connections and the transactions of deadheat-cure; nothing in it is for the
+//! sake of being searched. `BANK_VARIANT=racy` (the default) tries each transaction once; `BANK_VARIANT=cured` tries it
+//! again.
 
 mod error;
 

@@ -1,7 +1,7 @@
 //! A game lobby: five people may ask for a seat, a game has four. The game is in memory, as an actor.
 //!
-//! An ordinary axum service; it knows nothing of Deadheat. `LOBBY_VARIANT=racy` (the default) asks the actor how many
-//! seats are taken and then takes one; `LOBBY_VARIANT=cured` lets the actor do both.
+//! An ordinary axum service with an actor of deadheat-cure. `LOBBY_VARIANT=racy` (the default) asks it how many seats are
+//! taken and then takes one; `LOBBY_VARIANT=cured` lets it do both.
 
 mod game;
 

@@ -1,7 +1,7 @@
 //! A worker on the tasks of deadheat-cure: it takes a task, and completes it with what it found out.
 //!
-//! An ordinary service; it knows nothing of Deadheat. `queue-ours prepare` makes the tables and orders a task. A task
-//! that was claimed a minute ago goes to whoever asks next.
+//! An ordinary service. `queue-ours prepare` makes the tables and orders a task. A task that was claimed more than a
+//! minute ago goes to whoever asks next.
 
 use std::env;
 use std::time::Duration;
