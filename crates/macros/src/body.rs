@@ -110,3 +110,39 @@ fn said_to<'s>(statement: &'s Stmt, lab: &Ident) -> Option<(&'s ExprMethodCall, 
     let what = call.args.first().filter(|_| call.args.len() == 1)?;
     (is_check && receiver.path.is_ident(lab)).then_some((call, what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(function: &str) -> String {
+        let function = syn::parse_str(function).expect("a function");
+        match turn(&Given(Vec::new()), &function) {
+            Ok(turned) => panic!("it was turned into {turned}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_function_is_no_test() {
+        assert!(error("fn a(lab: Lab) {}").starts_with("a deadheat test is async"));
+        assert!(error("async fn a() {}").starts_with("a deadheat test takes the lab"));
+        assert!(error("async fn a(lab: Lab, other: u8) {}").contains("and nothing else"));
+        assert!(
+            error("async fn a(lab: Lab) -> u8 { 1 }")
+                .starts_with("a deadheat test returns nothing")
+        );
+    }
+
+    #[test]
+    fn only_statements_of_the_body_itself_are_given_references_of() {
+        let function = "async fn a(lab: Lab) { lab.always(|| true); { lab.always(|| false); } other.state(|| 1); }";
+        let function = syn::parse_str(function).expect("a function");
+        let turned = turn(&Given(Vec::new()), &function)
+            .expect("it is right")
+            .to_string();
+        assert!(turned.contains("let __deadheat_0 = | | true"), "{turned}");
+        assert!(turned.contains("lab . always (| | false)"), "{turned}");
+        assert!(turned.contains("other . state (| | 1)"), "{turned}");
+    }
+}

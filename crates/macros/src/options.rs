@@ -84,3 +84,43 @@ fn flag(meta: &Meta) -> Result<LitBool> {
         Meta::List(list) => Err(Error::new(list.span(), "`true` or `false` is expected")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        match syn::parse_str::<Given>(text) {
+            Ok(_) => panic!("{text} was taken"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn options_become_fields() {
+        let Ok(Given(fields)) =
+            syn::parse_str::<Given>("runs = 5, random, seed = 7, serial = false")
+        else {
+            panic!("they are right");
+        };
+        let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            fields,
+            ["runs : 5", "random : true", "seed : 7", "serial : false"]
+        );
+        assert!(syn::parse_str::<Given>("").is_ok_and(|given| given.0.is_empty()));
+    }
+
+    #[test]
+    fn an_option_is_wrong() {
+        assert!(error("rums = 5").starts_with("the options are `runs = N`"));
+        assert_eq!(error("runs = \"5\""), "a number is expected");
+        assert_eq!(error("serial = 0"), "`true` or `false` is expected");
+        assert_eq!(error("random, random"), "`random` is said twice");
+        assert_eq!(
+            error("random, exhaust"),
+            "random schedules know no `exhaust`"
+        );
+        assert!(error("seed = 1").starts_with("`seed` says where random choices begin"));
+    }
+}
