@@ -19,7 +19,10 @@ const SLICE: Duration = Duration::from_secs(1);
 fn main() -> std::io::Result<()> {
     let mut rates: Vec<[f64; 2]> = Vec::new();
     for round in 0..ROUNDS as u64 {
-        rates.push([rate(|| ours::random(round)), rate(|| shuttles::random(round))]);
+        rates.push([
+            rate(|| ours::random(round)),
+            rate(|| shuttles::random(round)),
+        ]);
     }
     let median = |of: &dyn Fn(&[f64; 2]) -> f64| {
         let mut all: Vec<f64> = rates.iter().map(of).collect();

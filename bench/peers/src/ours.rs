@@ -45,7 +45,9 @@ pub fn random(seed: u64) -> u64 {
         serial: false,
         ..Options::default()
     };
-    check(&options, |lab| program(lab, 5)).expect("no race").runs
+    check(&options, |lab| program(lab, 5))
+        .expect("no race")
+        .runs
 }
 
 /// All schedules of three clients, each judged by the serial orders.
