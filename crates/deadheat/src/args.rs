@@ -43,6 +43,10 @@ pub enum Command {
 
 /// `deadheat find`.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub struct Find {
     /// Scenario files.
     #[arg(required = true, value_name = "SCENARIO")]

@@ -116,6 +116,9 @@ pub fn cures(cures: &Cures, style: Style) -> String {
     out.push('\n');
     match &cures.best {
         Some(best) => out.push_str(&advice(best, style)),
+        None if cures.tried.len() <= 1 => {
+            out.push_str(&heading("no cure could be tried", style));
+        }
         None => out.push_str(&heading("none of these prevents it", style)),
     }
     out

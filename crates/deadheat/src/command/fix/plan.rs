@@ -151,8 +151,9 @@ impl Planner<'_> {
                     ..Remedy::nothing(self.patient.scenario)
                 })
             }
-            Err(why) => {
-                self.not(name, format!("it needs a transaction around it; {why}"));
+            // Said where one transaction is not tried.
+            Err(_) => {
+                self.not(name, "it needs each actor's statements in one transaction");
                 None
             }
         }
