@@ -65,7 +65,7 @@ fn search(promise: &Promise, racy: bool) -> Option<(Value, String)> {
     std::fs::write(folder.path().join("cure.sql"), deadheat_cure::schema::sql()).expect("a file");
     let quoted = |text: &str| serde_json::to_string(text).expect("a text");
     let mut scenario = format!(
-        "[database]\nengine = \"postgres\"\nsetup = [\"cure.sql\"]\nsql = {}\n[check]\n{}\n",
+        "[database]\nengine = \"postgres\"\nsetup = [\"cure.sql\"]\nsql = {}\n[explore]\ntime = \"5m\"\n[check]\n{}\n",
         quoted(promise.sql),
         promise.check
     );
