@@ -12,6 +12,8 @@ use crate::session::script::{Await, Part, Script};
 
 /// A unit is cut here, as if the client had sent a Flush.
 const LONGEST_UNIT: usize = 16 * 1024 * 1024;
+/// And here: a client that sends so much without a Sync expects to hear how it goes meanwhile.
+const MOST_STATEMENTS: usize = 10_000;
 
 impl Machine {
     /// Takes what the client has sent.
@@ -61,7 +63,9 @@ impl Machine {
         let reworded = self.reworded(frame);
         let frame = reworded.as_ref().unwrap_or(frame);
         self.partial.add(frame, &mut self.names)?;
-        if self.partial.end == End::Open && self.partial.bytes.len() > LONGEST_UNIT {
+        let long = self.partial.bytes.len() > LONGEST_UNIT
+            || self.partial.statements.len() >= MOST_STATEMENTS;
+        if self.partial.end == End::Open && long {
             self.partial.end = End::Flush;
             frontend::flush(&mut self.partial.bytes);
         }
