@@ -146,7 +146,7 @@ fn bouncer(to: SocketAddr, folder: &Path) -> Fallible<(Running, SocketAddr)> {
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
          listen_port = {}\nunix_socket_dir =\nauth_type = any\npool_mode = session\ndefault_pool_size = 40\n\
-         max_client_conn = 100\nignore_startup_parameters = extra_float_digits\nserver_reset_query =\n",
+         max_client_conn = 100\nignore_startup_parameters = extra_float_digits\n",
         to.port(),
         at.port()
     );
