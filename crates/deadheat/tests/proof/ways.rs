@@ -185,6 +185,11 @@ impl Desk {
                 Next::Done(Ending::Stopped(why)) => {
                     return Err(format!("the reduced search stopped: {why}"));
                 }
+                Next::Done(Ending::Redundant { blocked_runs }) => {
+                    return Err(format!(
+                        "the reduced search gave up after {blocked_runs} runs that it cut"
+                    ));
+                }
                 Next::Done(Ending::Exhausted | Ending::Bounded { .. }) => return Ok(found),
             }
         }
