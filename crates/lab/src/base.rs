@@ -1,6 +1,6 @@
 //! One database of a lab, with what is known of it: catalogue, ledger of who wrote what, and questions to the server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deadheat_explore::Actor;
@@ -26,6 +26,12 @@ const ALL_TABLES: &str = "select c.oid, c.oid::regclass::text from pg_class c jo
 
 /// How many sequences there are; some may be left where they are, but none that is moved is missing here.
 const ALL_SEQUENCES: &str = "select count(*) from pg_class where relkind = 'S'";
+
+/// Before a look at a table. Who waits for a lock here would wait for actors that wait for the look to end.
+const LOOK: &str =
+    "begin isolation level read committed read only; set local lock_timeout = '50ms';";
+/// Tables with more rows are not looked at.
+const MOST_ROWS: usize = 200;
 
 /// How far the first sequence is moved on, so that generated values show themselves.
 pub const FIRST_OFFSET: i64 = 1009;
@@ -247,6 +253,35 @@ impl Base {
                 .is_none_or(|start| !start.same_rows(table))
         });
         Ok(tables)
+    }
+
+    /// What is committed of the tables that are known to be written, without waiting for anybody's lock. Tables with more
+    /// rows than people look through are left out.
+    pub async fn rows_now(&self, index: usize, known: &Touched) -> BTreeMap<String, Table> {
+        let mut seen = BTreeMap::new();
+        for (oid, name) in &self.names {
+            if !known.has_any(index, &BTreeSet::from([*oid])) {
+                continue;
+            }
+            let question = format!(
+                "{LOOK} select * from {name} limit {}; commit",
+                MOST_ROWS + 1
+            );
+            let control = self.database.control();
+            match control.simple_query(&question).await {
+                Ok(messages) => {
+                    let table = results(messages).pop().unwrap_or_default();
+                    if table.rows.len() <= MOST_ROWS {
+                        seen.insert(format!("{}{name}", self.prefix()), table);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(name, error = in_words(&error), "a table was not looked at");
+                    let _ = control.simple_query("rollback").await;
+                }
+            }
+        }
+        seen
     }
 
     /// Rows of all tables as they are now.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deadheat_explore::{Actor, Cursor, Run as Explored};
-use deadheat_gate::Gate;
+use deadheat_gate::{Gate, Points};
 use deadheat_sql::Footprint;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -33,6 +33,8 @@ pub struct Lab {
     pub(crate) stage: Stage,
     pub(crate) cast: Cast,
     pub(crate) gates: Vec<Gate>,
+    /// Where points in the code of services and commands are held.
+    pub(crate) points: Vec<Points>,
     pub(crate) events: UnboundedSender<deadheat_gate::Event>,
     /// Where the services listen.
     pub(crate) services_at: BTreeMap<String, SocketAddr>,
@@ -56,6 +58,8 @@ pub struct Options {
     pub absent: Vec<Actor>,
     /// The part of the scenario that the run is made of, if not all: then actors are numbered within it, everywhere.
     pub part: Option<Arc<Part>>,
+    /// The written tables are read after every step, for whoever wants to see them change.
+    pub look: bool,
 }
 
 impl Lab {
@@ -75,6 +79,7 @@ impl Lab {
         let mut lab = Self {
             cast: Cast { actors: Vec::new() },
             gates: Vec::new(),
+            points: Vec::new(),
             services_at: BTreeMap::new(),
             blueprint,
             stage,
@@ -212,6 +217,7 @@ impl Lab {
         )
         .of_part(options.part.clone())
         .without(&options.absent)
+        .looking(options.look)
         .play(cursor)
         .await?;
         self.profile.add(Phase::Play, started.elapsed());
@@ -272,6 +278,7 @@ impl Lab {
             invariants,
             end: played.end,
             left_open: played.left_open,
+            looks: played.looks,
         };
         Ok((record, played.explored))
     }

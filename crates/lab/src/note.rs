@@ -244,6 +244,7 @@ mod tests {
             invariants: Vec::new(),
             end: End::Finished,
             left_open: Vec::new(),
+            looks: Vec::new(),
         }
     }
 

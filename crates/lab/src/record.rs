@@ -23,6 +23,10 @@ pub struct Record {
     /// Transactions that were still open when all actors had finished, each by the number of its session.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_open: Vec<LeftOpen>,
+    /// What of the written tables was committed, before the first step and after each, where the run was asked to look;
+    /// a table that could not be read without waiting, or has too many rows, is missing.
+    #[serde(skip)]
+    pub looks: Vec<BTreeMap<String, Table>>,
 }
 
 /// A transaction that its actor left open.
@@ -120,6 +124,9 @@ impl Step {
 impl Statement {
     /// Text and parameters in one line.
     pub fn in_one_line(&self) -> String {
+        if let Some((name, values)) = deadheat_sql::point(&self.sql) {
+            return format!("point {name} {values}").trim_end().to_owned();
+        }
         let text = self.sql.split_whitespace().collect::<Vec<_>>().join(" ");
         if self.params.is_empty() {
             return text;

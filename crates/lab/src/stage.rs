@@ -1,6 +1,6 @@
 //! What stays between the runs of a lab: its databases, its sessions, its processes, and what it has learned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::frozen::Frozen;
 use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;
-use crate::record::{Invariant, LeftOpen};
+use crate::record::{Invariant, LeftOpen, Table};
 use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
@@ -101,6 +101,17 @@ impl Stage {
             cure: Arc::default(),
             frozen: Frozen::default(),
         }
+    }
+
+    /// What is committed of the tables that are known to be written.
+    pub async fn rows_now(&self) -> BTreeMap<String, Table> {
+        let everything = Touched::of(BTreeSet::new(), true);
+        let known = self.known.as_deref().unwrap_or(&everything);
+        let mut seen = BTreeMap::new();
+        for (index, base) in self.bases.iter().enumerate() {
+            seen.extend(base.rows_now(index, known).await);
+        }
+        seen
     }
 
     /// A tag for the gate of whoever this is.

@@ -4,12 +4,30 @@ use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
 use deadheat_lab::record::{Invariant, LeftOpen, Record};
+use serde::{Deserialize, Serialize};
 
 use crate::anomaly::{self, Anomaly, Kind};
 use crate::differ::Difference;
 use crate::errors::Reached;
 use crate::graph::{self, Edge};
 use crate::{explain, refusals, words};
+
+/// A serial order, and what the run has otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SerialOrder {
+    /// Who comes when, by name.
+    pub order: Vec<String>,
+    /// What differs.
+    pub differs: Vec<Difference>,
+    /// How many further differences there are.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands out references
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
 
 /// A race.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +48,8 @@ pub struct Finding {
     pub differs: Vec<Difference>,
     /// The serial order with the nearest outcome, by names.
     pub nearest: Vec<String>,
+    /// The known serial orders, the nearest first; of many, only so many.
+    pub orders: Vec<SerialOrder>,
 }
 
 impl Finding {
@@ -132,6 +152,7 @@ pub(crate) fn finding(
         why,
         differs,
         nearest,
+        orders: Vec::new(),
     }
 }
 

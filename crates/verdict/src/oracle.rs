@@ -11,13 +11,18 @@ use crate::calibration::Calibration;
 use crate::canon::Outcome;
 use crate::differ::{Difference, differences};
 use crate::errors::{self, Reached};
-use crate::finding::{Finding, Wrong, finding, first_broken};
+use crate::finding::{Finding, SerialOrder, Wrong, finding, first_broken};
 use crate::orders::{likely_order, nearest_unknown};
 use crate::rules::Rules;
 use crate::{explain, words};
 
 /// How many serial orders are asked for at a time.
 const ORDERS_AT_A_TIME: usize = 24;
+
+/// Serial orders that a finding tells of: all there are with four actors.
+const MOST_ORDERS: usize = 24;
+/// Differences told of each.
+const MOST_DIFFERENCES: usize = 12;
 
 /// What a run turned out to be.
 #[derive(Clone, Debug)]
@@ -208,7 +213,9 @@ impl Oracle {
             errors: &errors,
             left_open: &left_open,
         };
-        Judgement::Race(Box::new(finding(record, serial, &wrong, against)))
+        let mut found = finding(record, serial, &wrong, against);
+        found.orders = self.orders(record);
+        Judgement::Race(Box::new(found))
     }
 
     fn stuck(&self, record: &Record) -> Finding {
@@ -222,6 +229,7 @@ impl Oracle {
             why: explain::stuck(record),
             differs: Vec::new(),
             nearest: Vec::new(),
+            orders: Vec::new(),
         }
     }
 
@@ -333,6 +341,31 @@ impl Oracle {
                 &BTreeSet::new(),
             )
         })
+    }
+
+    /// What the run has otherwise than each known serial order, the nearest first.
+    fn orders(&self, record: &Record) -> Vec<SerialOrder> {
+        let mut all: Vec<(&Vec<Actor>, Vec<Difference>)> = Vec::new();
+        for absent in self.absences(record) {
+            let outcome = Outcome::of(record, &self.calibration, &self.rules, &absent);
+            let rest = self.of_the_rest(record, &absent);
+            all.extend(
+                rest.map(|(order, serial)| (order, differences(&outcome, self.canon(serial)))),
+            );
+        }
+        all.sort_by_key(|(_, differs)| differs.len());
+        all.truncate(MOST_ORDERS);
+        all.into_iter()
+            .map(|(order, mut differs)| {
+                let more = differs.len().saturating_sub(MOST_DIFFERENCES);
+                differs.truncate(MOST_DIFFERENCES);
+                SerialOrder {
+                    order: order.iter().map(|a| words::name(record, *a)).collect(),
+                    differs,
+                    more,
+                }
+            })
+            .collect()
     }
 
     fn nearest(&self, record: &Record) -> Option<(&Vec<Actor>, Vec<Difference>)> {

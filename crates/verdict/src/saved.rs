@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::anomaly::{Anomaly, Kind};
 use crate::differ::Difference;
-use crate::finding::Finding;
+use crate::finding::{Finding, SerialOrder};
+use crate::history::History;
 use crate::layout::lay_out;
 use crate::words;
 
@@ -64,6 +65,12 @@ pub struct Saved {
     pub differs: Vec<Difference>,
     /// The serial order with the nearest outcome.
     pub nearest: Vec<String>,
+    /// The known serial orders, the nearest first, with what differs from each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<SerialOrder>,
+    /// How the tables changed from step to step, where they were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// The seed of the search that found it.
     pub seed: u64,
     /// The whole run: every step with what it read, replies, final rows.
@@ -134,6 +141,8 @@ impl Saved {
             cycle: finding.cycle_steps(),
             differs: finding.differs.clone(),
             nearest: finding.nearest.clone(),
+            orders: finding.orders.clone(),
+            history: None,
             seed,
             without_requests: BTreeMap::new(),
             left_out: Vec::new(),

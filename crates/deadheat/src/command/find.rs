@@ -93,6 +93,10 @@ fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Resul
                     .shrink(&mut labs, &ground.scenario, &rules, &mut display)
                     .map_err(|trouble| Problem::of(trouble, &ground.scenario.path))?;
             }
+            display.doing("looking at the tables of the race");
+            searched
+                .look(&mut labs, &ground.scenario)
+                .map_err(|trouble| Problem::of(trouble, &ground.scenario.path))?;
             let (notes, profile) = labs.end();
             (searched, notes, profile, count)
         }
@@ -169,6 +173,7 @@ impl Conclusion<'_> {
             );
             saved.written.clone_from(&race.written);
             saved.left_out.clone_from(&race.left_out);
+            saved.history.clone_from(&race.history);
             saved.without_requests.clone_from(&race.without_requests);
             let file = save(&saved, self.scenario)?.display().to_string();
             entries.push(RaceEntry::new(&saved, &file, race.run, race.preemptions));

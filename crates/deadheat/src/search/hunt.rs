@@ -284,6 +284,7 @@ impl<'a> Hunt<'a> {
                         written: self.labs.written(),
                         left_out: Vec::new(),
                         without_requests: BTreeMap::new(),
+                        history: None,
                     };
                     self.races.insert(race.run, race);
                 }

@@ -5,6 +5,7 @@
 mod check;
 mod hunt;
 mod labs;
+mod look;
 mod serial;
 mod shrink;
 
@@ -15,7 +16,7 @@ use deadheat_explore::{Actor, Ending, Progress};
 use deadheat_lab::record::Record;
 use deadheat_lab::{Difference, Trouble};
 use deadheat_report::Stopped;
-use deadheat_verdict::{Finding, Written};
+use deadheat_verdict::{Finding, History, Written};
 
 pub use check::Check;
 pub use hunt::Hunt;
@@ -69,6 +70,8 @@ pub struct Race {
     pub left_out: Vec<String>,
     /// Requests of their sequences that actors do not make in it, by name, counted from 1.
     pub without_requests: BTreeMap<String, Vec<usize>>,
+    /// How the tables changed in it, where that was looked at.
+    pub history: Option<History>,
 }
 
 /// How a search ended.

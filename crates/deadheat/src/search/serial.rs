@@ -126,6 +126,7 @@ impl Serial {
                 .copied()
                 .filter(|actor| !present.contains(actor))
                 .collect(),
+            look: false,
         }
     }
 }

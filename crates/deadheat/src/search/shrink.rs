@@ -237,6 +237,7 @@ impl Shrinker<'_> {
             written: self.labs.written(),
             left_out: Vec::new(),
             without_requests: BTreeMap::new(),
+            history: None,
         }))
     }
 

@@ -25,7 +25,7 @@ mod wait;
 
 pub(crate) use attribute::{hash_of, joined};
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ use crate::cast::Cast;
 use crate::driver::Driver;
 use crate::error::Trouble;
 use crate::part::Part;
-use crate::record::{End, Invariant as Found, LeftOpen, Reply, Step, StepKind};
+use crate::record::{End, Invariant as Found, LeftOpen, Reply, Step, StepKind, Table};
 use crate::stage::Stage;
 
 /// Longest time that one actor may take from one parking place to the next before the run is given up.
@@ -109,6 +109,9 @@ pub(crate) struct Run<'s> {
     invariants: &'s [Invariant],
     /// Invariants found broken after a commit.
     broken: Vec<Found>,
+    /// Whether the tables are read after every step, and what was seen.
+    looking: bool,
+    looks: Vec<BTreeMap<String, Table>>,
 }
 
 /// What a run came to, before the tables are read.
@@ -120,6 +123,8 @@ pub(crate) struct Played {
     pub broken: Vec<Found>,
     /// Transactions still open when all had finished.
     pub left_open: Vec<LeftOpen>,
+    /// What of the tables was committed at the start and after each step, where asked for.
+    pub looks: Vec<BTreeMap<String, Table>>,
     pub explored: Explored<Footprint>,
 }
 
@@ -146,6 +151,8 @@ impl<'s> Run<'s> {
             retries: 0,
             invariants,
             broken: Vec::new(),
+            looking: false,
+            looks: Vec::new(),
         }
     }
 
@@ -171,6 +178,12 @@ impl<'s> Run<'s> {
         self
     }
 
+    /// Has the written tables read after every step.
+    pub fn looking(mut self, looking: bool) -> Self {
+        self.looking = looking;
+        self
+    }
+
     /// The actor that whoever chooses the schedule means.
     fn actor_of(&self, place: Actor) -> Actor {
         self.part.as_ref().map_or(place, |part| part.actor(place))
@@ -178,6 +191,7 @@ impl<'s> Run<'s> {
 
     /// Plays the schedule that the cursor chooses to its end.
     pub async fn play(mut self, mut cursor: Cursor<Footprint>) -> Result<Played, Trouble> {
+        self.look().await;
         let end = loop {
             let mut enabled = self.enabled();
             if enabled.is_empty() {
@@ -203,6 +217,7 @@ impl<'s> Run<'s> {
             }
             cursor.stepped(event);
             self.check_after_commit(before).await;
+            self.look().await;
         };
         let ending = match &end {
             End::Finished => Ending::Finished,
@@ -219,8 +234,17 @@ impl<'s> Run<'s> {
             end,
             broken: self.broken,
             left_open,
+            looks: self.looks,
             explored: cursor.finish(ending),
         })
+    }
+
+    /// Reads what of the written tables is committed, where that was asked for.
+    async fn look(&mut self) {
+        if self.looking {
+            let seen = self.stage.rows_now().await;
+            self.looks.push(seen);
+        }
     }
 
     /// Whether invariants are evaluated after the step: when some must hold after every commit and it was one, which

@@ -18,6 +18,7 @@ impl Story {
             invariants: Vec::new(),
             end: End::Finished,
             left_open: Vec::new(),
+            looks: Vec::new(),
         })
     }
 
