@@ -5,7 +5,7 @@ CARGO ?= cargo
 # The services of the examples.
 SERVICES = -p lobby-rust -p cardstories -p long-calculation -p marketplace -p retry-bank -p queue-ours
 
-.PHONY: build demo test lint shops bench soak stories clean
+.PHONY: build compat demo fuzz test lint shops bench soak stories clean
 
 build:
 	$(CARGO) build --release --workspace
@@ -31,6 +31,13 @@ shops:
 bench: build
 	tools/postgres
 	tools/bench
+
+# Half an hour on two cores; FUZZ says how many tries each target gets.
+fuzz:
+	PROPTEST_CASES=$${FUZZ:-1000000} $(CARGO) test --release -p deadheat-gate --lib session::
+
+compat: build
+	tools/compat
 
 stories:
 	tools/postgres
