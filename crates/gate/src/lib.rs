@@ -18,6 +18,7 @@ mod frame;
 mod frontend;
 mod param;
 mod plain;
+mod points;
 mod session;
 mod startup;
 mod stream;
@@ -39,6 +40,7 @@ use tokio::task::JoinSet;
 pub use self::door::{Admit, Door, Newcomer};
 pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
 pub use self::plain::plain;
+pub use self::points::Points;
 pub use self::session::Session;
 pub use self::session::rewrite::Reword;
 pub use self::stream::Upstream;
@@ -270,12 +272,11 @@ async fn session(
     parameters: BTreeMap<String, String>,
     input: BytesMut,
 ) {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
     let busy = Busy::new(Arc::clone(&shared.busy));
     let upstream = shared.upstream();
     match upstream.connect().await {
         Ok(server) => {
-            let (session, commands) = Session::new(NEXT.fetch_add(1, Ordering::Relaxed));
+            let (session, commands) = Session::new(next_session());
             let mut machine = Machine::new(session, tag, parameters, shared, upstream);
             machine.to_server = packet;
             session::drive(machine, client, server, input, commands, busy).await;
@@ -286,6 +287,12 @@ async fn session(
             turn_away(client, "08006", &why).await;
         }
     }
+}
+
+/// A number for a session that no other session of the process has.
+fn next_session() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Tells a client why it has no session.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Gate, Reword, ToServer, Upstream};
+use deadheat_gate::{Gate, Points, Reword, ToServer, Upstream};
 use deadheat_sandbox::{Address, Database, Tls};
 use deadheat_scenario::{Reset, Work};
 use tokio_postgres::{Config, NoTls};
@@ -69,6 +69,7 @@ impl Lab {
     pub(crate) async fn clear(&mut self) {
         self.end_processes().await;
         self.gates.clear();
+        self.points.clear();
         self.stage.forget_sessions();
         for base in std::mem::take(&mut self.stage.bases) {
             base.retire().await;
@@ -212,12 +213,23 @@ impl Lab {
             }
             around.places.databases.insert(name, base.database.url(via));
         }
+        if let Some(base) = self.stage.bases.first() {
+            let name = base.name().to_owned();
+            let tag = self.stage.tag(through);
+            let points = Points::open(tag, &name, self.events.clone())
+                .await
+                .map_err(Trouble::system("opening a gate for points on 127.0.0.1"))?;
+            let address = points.address();
+            around.env.push(("DEADHEAT_POINTS".to_owned(), address));
+            self.points.push(points);
+        }
         Ok(around)
     }
 
     /// After fresh copies were made, commands are told the new names.
     pub(crate) async fn recast(&mut self) -> Result<(), Trouble> {
         self.gates.clear();
+        self.points.clear();
         self.stage.forget_sessions();
         let services = self.services_at.clone();
         self.cast_actors(&services).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::catalog::Catalog;
 use crate::classify::statements;
 use crate::effect::Effect;
+use crate::point::point;
 use crate::probe;
 use crate::schema::{Changed, Schema};
 use crate::statement::{Kind, One, Parsed};
@@ -46,9 +47,13 @@ impl Analyst {
             return known.clone();
         }
         let schema = &self.schema;
-        let found = with_tree(sql, |root| statements(schema, root));
-        let statements = found
-            .unwrap_or_else(|| vec![One::beyond(Kind::Other, "the statement is not understood")]);
+        let statements = if point(sql).is_some() {
+            vec![One::of(Kind::Point)]
+        } else {
+            with_tree(sql, |root| statements(schema, root)).unwrap_or_else(|| {
+                vec![One::beyond(Kind::Other, "the statement is not understood")]
+            })
+        };
         for (family, column) in statements.iter().flat_map(|one| &one.changed) {
             self.changed.insert(*family, column.clone());
         }

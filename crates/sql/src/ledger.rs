@@ -268,7 +268,8 @@ impl Ledger {
                 state.pending.held = Held::default();
             }
             Kind::Session | Kind::End(_) => {}
-            Kind::Query | Kind::Change | Kind::Copy | Kind::Other => {
+            // Where a point is sent to the server, it is a query there, and takes a snapshot.
+            Kind::Query | Kind::Change | Kind::Copy | Kind::Point | Kind::Other => {
                 if level > Isolation::ReadCommitted || state.unclear {
                     now.snapshot |= !state.snapshot || state.unclear;
                 }
@@ -296,6 +297,11 @@ impl Ledger {
             self.written.everything = true;
         }
         state.strange |= one.strange;
+        if one.kind == Kind::Point {
+            // What the code shares between points is seen by no gate.
+            now.everything =
+                Some("it goes on from a point, and what the code then does is not known".into());
+        }
         if let Doubt::Beyond(reason) = &one.doubt {
             now.everything = Some(reason.clone());
             state.beyond = Some(reason.clone());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::effect::Effect;
 use crate::normal::{fingerprint, shorten};
+use crate::point::point;
 use crate::rows::Column;
 
 /// How a text ends the transaction.
@@ -84,6 +85,8 @@ pub(crate) enum Kind {
     Constraints,
     /// SET, SHOW, RESET, DEALLOCATE, DISCARD, PREPARE, CLOSE …: the session alone.
     Session,
+    /// A place in the code, and no statement at all.
+    Point,
     /// Anything else.
     Other,
 }
@@ -185,7 +188,11 @@ pub struct Parsed {
 impl Parsed {
     pub(crate) fn new(sql: &str, statements: Vec<One>) -> Self {
         Self {
-            fingerprint: fingerprint(sql),
+            // Of a point, comment and all: the name is in it.
+            fingerprint: point(sql).map_or_else(
+                || fingerprint(sql),
+                |(name, _)| fingerprint(&format!("point {name}")),
+            ),
             statements,
             sql: sql.into(),
         }
@@ -194,6 +201,11 @@ impl Parsed {
     /// The text.
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// Whether it is a [point](crate::point()).
+    pub fn is_point(&self) -> bool {
+        matches!(self.statements.as_slice(), [one] if one.kind == Kind::Point)
     }
 
     /// Whether it touches anything that others can see: if not, when it runs makes no difference.

@@ -115,6 +115,9 @@ impl Run<'_> {
                 step.statements.extend(work.statements());
                 step.fingerprint = work.fingerprint;
                 step.kind = work.kind();
+                if work.parsed.iter().all(|(parsed, _)| parsed.is_point()) {
+                    "point".clone_into(&mut step.gate);
+                }
                 work.step = index;
                 conn.phase = Phase::Executing(work);
                 let how = self.stage.how(session)?;
