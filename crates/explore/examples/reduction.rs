@@ -78,9 +78,9 @@ fn main() {
 impl Row {
     /// Explores a program both ways; whether its steps could be foreseen.
     fn add(&mut self, machine: &Machine) -> bool {
-        let explore = |wakeup_trees| {
+        let explore = |source_sets| {
             let config = Config {
-                wakeup_trees,
+                source_sets,
                 ..Config::default()
             };
             let began = Instant::now();
@@ -91,10 +91,10 @@ impl Row {
             assert_eq!(found.ending, Ending::Exhausted);
             (found.progress.runs, found.progress.blocked_runs, micros)
         };
-        let (found, _, micros) = explore(false);
+        let (found, _, micros) = explore(true);
         self.source = costs(&found, micros);
         self.classes = found.progress.traces;
-        let (found, foreseen, micros) = explore(true);
+        let (found, foreseen, micros) = explore(false);
         self.wakeup = costs(&found, micros);
         assert_eq!(self.classes, found.progress.traces);
         foreseen

@@ -30,19 +30,16 @@ fn main() {
         let Some(classes) = brute::classes(&machine, u32::MAX, CAP) else {
             continue;
         };
-        let (found, optimal) = exhaust_and_tell(
-            &machine,
-            Config {
-                wakeup_trees: true,
-                ..Config::default()
-            },
-        );
+        let (found, optimal) = exhaust_and_tell(&machine, Config::default());
         assert_eq!(found.classes, classes, "{generated:?}");
         assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
         if optimal {
             assert_eq!(found.progress.runs, classes.len() as u64, "{generated:?}");
         }
-        let by_source_sets = Config::default();
+        let by_source_sets = Config {
+            source_sets: true,
+            ..Config::default()
+        };
         let by_source_sets = exhaust(&machine, by_source_sets);
         assert_eq!(by_source_sets.classes, classes, "{generated:?}");
         let bound = u32::try_from(seed % 4).expect("less than 4");

@@ -54,9 +54,8 @@ pub struct Config {
     pub blocked_runs: Option<u64>,
     /// … and only when there are so many of them for each trace that was seen.
     pub blocked_runs_per_trace: u64,
-    /// Plan by wakeup trees as long as no step drifts. Off unless asked for: it never lost a class of a model's
-    /// program, but one outcome of two sessions on a real server that take advisory locks in opposite order.
-    pub wakeup_trees: bool,
+    /// Plan by source sets alone, as if what a step touches always depended on what ran before. For comparing.
+    pub source_sets: bool,
     /// Go on after so many runs that diverged or failed (whatever is below them stays unexplored, so that the
     /// search can no longer end well).
     pub lost_runs: u64,
@@ -108,7 +107,7 @@ type Place = Option<(NodeId, usize)>;
 impl<F: Footprint> Exhaustive<F> {
     /// A search that starts from nothing.
     pub fn new(config: Config) -> Self {
-        let trusts = config.preemptions.is_none() && config.wakeup_trees;
+        let trusts = config.preemptions.is_none() && !config.source_sets;
         Self {
             config,
             trust: trusts.then(Trust::new),

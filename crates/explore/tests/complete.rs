@@ -28,13 +28,7 @@ fn programs(count: usize) -> impl Iterator<Item = (Generated, BTreeMap<u64, u64>
 fn no_trace_is_lost() {
     let (mut runs, mut traces, mut foreseen) = (0, 0, 0);
     for (generated, classes) in programs(20_000) {
-        let (found, optimal) = exhaust_and_tell(
-            &generated.machine(),
-            Config {
-                wakeup_trees: true,
-                ..Config::default()
-            },
-        );
+        let (found, optimal) = exhaust_and_tell(&generated.machine(), Config::default());
         assert_eq!(found.classes, classes, "{generated:?}");
         assert_eq!(found.ending, Ending::Exhausted, "{generated:?}");
         if optimal {
@@ -50,7 +44,10 @@ fn no_trace_is_lost() {
 
 #[test]
 fn no_trace_is_lost_by_source_sets_alone() {
-    let config = Config::default();
+    let config = Config {
+        source_sets: true,
+        ..Config::default()
+    };
     for (generated, classes) in programs(5_000) {
         let found = exhaust(&generated.machine(), config.clone());
         assert_eq!(found.classes, classes, "{generated:?}");
@@ -69,13 +66,7 @@ fn a_sleeping_reader_does_not_hide_a_reversal() {
         vec![Op::Read(1), Op::Read(0)],
     ]);
     let classes = brute::classes(&machine, u32::MAX, CAP).expect("it is small");
-    let (found, optimal) = exhaust_and_tell(
-        &machine,
-        Config {
-            wakeup_trees: true,
-            ..Config::default()
-        },
-    );
+    let (found, optimal) = exhaust_and_tell(&machine, Config::default());
     assert!(optimal);
     assert_eq!(found.classes, classes);
     assert_eq!(found.progress.runs, 6);

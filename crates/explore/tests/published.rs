@@ -29,13 +29,8 @@ fn counts_are_reached_exactly() {
                 continue;
             }
             let began = std::time::Instant::now();
-            let (found, optimal) = exhaust_and_tell(
-                &known::named(&program, &size),
-                Config {
-                    wakeup_trees: true,
-                    ..Config::default()
-                },
-            );
+            let (found, optimal) =
+                exhaust_and_tell(&known::named(&program, &size), Config::default());
             println!(
                 "{program} {size}: {} traces in {} runs, {} of them blocked{}, {:?}",
                 found.classes.len(),
@@ -61,13 +56,7 @@ fn where_steps_can_be_foreseen_no_run_is_in_vain() {
         (known::fib_bench(2), 140),
         (known::readers(6), 64),
     ] {
-        let (found, optimal) = exhaust_and_tell(
-            &machine,
-            Config {
-                wakeup_trees: true,
-                ..Config::default()
-            },
-        );
+        let (found, optimal) = exhaust_and_tell(&machine, Config::default());
         assert!(optimal);
         assert_eq!(
             (found.progress.runs, found.classes.len()),
@@ -78,7 +67,10 @@ fn where_steps_can_be_foreseen_no_run_is_in_vain() {
 
 #[test]
 fn source_sets_alone_reach_the_counts_too() {
-    let config = Config::default();
+    let config = Config {
+        source_sets: true,
+        ..Config::default()
+    };
     for (machine, traces) in [
         (known::lastzero(7), 320),
         (known::fib_bench(2), 140),

@@ -45,7 +45,7 @@ pub fn exhaust(machine: &Machine, config: Config) -> Found {
     drive(machine, &mut Exhaustive::new(config), 1, |_| 0)
 }
 
-/// By wakeup trees if the configuration says so; also tells whether all steps could be foreseen.
+/// Also tells whether all steps could be foreseen.
 pub fn exhaust_and_tell(machine: &Machine, config: Config) -> (Found, bool) {
     let mut explorer = Exhaustive::new(config);
     let found = drive(machine, &mut explorer, 1, |_| 0);
