@@ -128,3 +128,34 @@ fn a_clock_in_a_value_is_no_race_of_its_own() {
         clean("clock_alone.toml");
     }
 }
+
+#[test]
+fn a_seat_in_memory_is_taken_twice_between_two_points() {
+    if has("python3") {
+        for file in ["points_socket.toml", "points_comment.toml"] {
+            let json = found(file);
+            let steps = json["races"][0]["steps"].as_array().expect("steps");
+            let at_points: Vec<_> = steps
+                .iter()
+                .filter(|step| step["gate"] == "point")
+                .collect();
+            assert_eq!(at_points.len(), 2, "{json:#}");
+            let label = at_points[0]["label"].as_str().expect("a label");
+            assert!(label.starts_with("point seat_checked"), "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_around_the_points_is_no_race_and_not_all_either() {
+    if has("python3") {
+        nothing_but_not_all("points_locked.toml");
+    }
+}
+
+#[test]
+fn without_points_what_is_in_memory_stays_unseen() {
+    if has("python3") {
+        clean("points_silent.toml");
+    }
+}

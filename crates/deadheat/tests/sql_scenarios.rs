@@ -60,7 +60,7 @@ fn a_serializable_doctor_is_refused_and_that_is_fine() {
 
 #[test]
 fn two_rows_locked_in_opposite_order_deadlock() {
-    race("deadlock-rows.toml", "deadlock", 2);
+    race("deadlock-rows.toml", "deadlock", 3);
 }
 
 #[test]

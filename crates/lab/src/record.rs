@@ -122,10 +122,16 @@ impl Step {
 }
 
 impl Statement {
+    /// The name and the values of the point, if it is one and no statement.
+    pub fn point(&self) -> Option<String> {
+        let (name, values) = deadheat_sql::point(&self.sql)?;
+        Some(format!("point {name} {values}").trim_end().to_owned())
+    }
+
     /// Text and parameters in one line.
     pub fn in_one_line(&self) -> String {
-        if let Some((name, values)) = deadheat_sql::point(&self.sql) {
-            return format!("point {name} {values}").trim_end().to_owned();
+        if let Some(point) = self.point() {
+            return point;
         }
         let text = self.sql.split_whitespace().collect::<Vec<_>>().join(" ");
         if self.params.is_empty() {

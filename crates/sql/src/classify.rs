@@ -46,8 +46,8 @@ fn statement(schema: &Schema, node: &SyntaxNode) -> One {
         K::SET => set(schema, node),
         K::RESET | K::DISCARD => reset(node),
         K::SET_CONSTRAINTS => One::of(Kind::Constraints),
-        K::SAVEPOINT_CREATE
-        | K::RELEASE_SAVEPOINT
+        K::SAVEPOINT_CREATE => One::of(Kind::Savepoint),
+        K::RELEASE_SAVEPOINT
         | K::SHOW
         | K::DEALLOCATE
         | K::PREPARE

@@ -5,7 +5,7 @@
 
 use deadheat_explore::{Actor, Footprint as Explored};
 
-use crate::footprint::{Advisory, Footprint, Named, Parts, SequenceUse, TableAccess};
+use crate::footprint::{Advisory, Fate, Footprint, Named, Parts, SequenceUse, TableAccess};
 use crate::rows::Rows;
 
 /// The first reason found.
@@ -23,6 +23,7 @@ enum Clash<'a> {
     Sequence(&'a Named),
     Channel(&'a Named),
     Waiting(Actor),
+    Fate(Fate),
 }
 
 impl Explored for Footprint {
@@ -62,6 +63,9 @@ fn half<'a>(one: &'a Parts, two: &'a Parts) -> Option<Clash<'a>> {
         if two.waits_for.contains(actor) || two.stirs.contains(actor) {
             return Some(Clash::Waiting(*actor));
         }
+    }
+    if let Some(fate) = one.fates.intersection(&two.fates).next() {
+        return Some(Clash::Fate(*fate));
     }
     for key in &one.keys {
         if two.keys.iter().any(|other| key.meets(other)) {
@@ -192,6 +196,15 @@ impl Clash<'_> {
                 "both use the channel {}",
                 name.as_deref().unwrap_or("(any)")
             ),
+            Self::Fate(Fate::Number) => {
+                "both are faults, of which there are only so many".to_owned()
+            }
+            Self::Fate(Fate::Of(actor)) => {
+                format!(
+                    "one is a fault of actor {}, the other a step of it",
+                    actor.0
+                )
+            }
             Self::Waiting(actor) => {
                 format!(
                     "one waits for actor {}, whose waiting the other changes",

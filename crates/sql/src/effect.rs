@@ -204,7 +204,17 @@ impl Effect {
                     }
                 }
             }
-            Self::LockTable { table, mode } => place.mode(*table, *mode, now, pending),
+            Self::LockTable { table, mode } => {
+                place.mode(*table, *mode, now, pending);
+                if *mode >= Mode::Share {
+                    // A statement that another only prepares (Parse alone passes the gate and is no step) locks its
+                    // tables then already: it is part of the step before, and of what the waiting ends.
+                    for parts in [now, &mut pending.commit, &mut pending.rollback] {
+                        parts.everything =
+                            Some("others may have prepared to use the table it locks".into());
+                    }
+                }
+            }
             _ => self.apply_beside(place, now, pending),
         }
     }

@@ -104,6 +104,17 @@ pub(crate) struct Parts {
     pub(crate) waits_for: BTreeSet<Actor>,
     /// Actors whose waiting it begins or ends.
     pub(crate) stirs: BTreeSet<Actor>,
+    /// Actors that a fault may happen to, of which it is a step or the fault.
+    pub(crate) fates: BTreeSet<Fate>,
+}
+
+/// What faults depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// How far this actor is.
+    Of(Actor),
+    /// How many faults there were.
+    Number,
 }
 
 /// What a step read, wrote, locked and waited for.
@@ -154,6 +165,13 @@ impl Footprint {
     pub fn woken(actor: Actor) -> Self {
         let mut footprint = Self::default();
         footprint.edit().stirs.insert(actor);
+        footprint
+    }
+
+    /// Of a fault, or of a step that comes before it or behind it.
+    pub fn of_fate(fate: Fate) -> Self {
+        let mut footprint = Self::default();
+        footprint.edit().fates.insert(fate);
         footprint
     }
 
@@ -232,6 +250,7 @@ impl Parts {
         self.channels.extend(other.channels.iter().cloned());
         self.waits_for.extend(&other.waits_for);
         self.stirs.extend(&other.stirs);
+        self.fates.extend(&other.fates);
     }
 
     pub(crate) fn table(&mut self, id: u32, name: &Arc<str>) -> &mut TableAccess {
@@ -325,6 +344,10 @@ impl Footprint {
                 .iter()
                 .map(|actor| format!("stirs actor {}", actor.0)),
         );
+        words.extend(parts.fates.iter().map(|fate| match fate {
+            Fate::Of(actor) => format!("fate of actor {}", actor.0),
+            Fate::Number => "number of faults".to_owned(),
+        }));
         words.join("; ")
     }
 }

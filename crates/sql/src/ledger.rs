@@ -57,6 +57,8 @@ struct Session {
     level: Option<Isolation>,
     snapshot: bool,
     constraints_set: bool,
+    /// A savepoint was set in the transaction.
+    savepoint: bool,
     pending: Pending,
     /// Something in the transaction may do anything at its end.
     beyond: Option<Arc<str>>,
@@ -105,8 +107,13 @@ impl Ledger {
         if aborted {
             // An error frees what the transaction (or, at worst, a savepoint of it) held.
             step.merge(&self.freed(session));
+            let state = self.sessions.entry(session).or_default();
             if !ran.open_after {
                 step.merge(&self.rollback(session));
+            } else if !state.savepoint && state.beyond.is_none() {
+                // Nothing of the transaction is left (src/backend/access/transam/README, "Transaction abort"): its
+                // ROLLBACK is for the client's sake.
+                state.close();
             }
         } else if !ran.open_after {
             step.merge(&self.commit(session));
@@ -161,7 +168,9 @@ impl Ledger {
         if fires {
             self.written.everything = true;
         }
-        step.edit().everything = reason;
+        if reason.is_some() {
+            step.edit().everything = reason;
+        }
         state.close();
         step
     }
@@ -199,7 +208,9 @@ impl Ledger {
         let mut step = Footprint::nothing();
         if let Some(state) = self.sessions.get(&session) {
             step.edit().add(&state.pending.rollback);
-            step.edit().everything.clone_from(&state.beyond);
+            if let Some(reason) = &state.beyond {
+                step.edit().everything = Some(Arc::clone(reason));
+            }
         }
         step
     }
@@ -267,6 +278,7 @@ impl Ledger {
                 // Which of them were taken since the savepoint is not known.
                 state.pending.held = Held::default();
             }
+            Kind::Savepoint => state.savepoint = true,
             Kind::Session | Kind::End(_) => {}
             // Where a point is sent to the server, it is a query there, and takes a snapshot.
             Kind::Query | Kind::Change | Kind::Copy | Kind::Point | Kind::Other => {
@@ -382,6 +394,7 @@ impl Session {
         self.level = None;
         self.snapshot = false;
         self.constraints_set = false;
+        self.savepoint = false;
         self.beyond = None;
     }
 

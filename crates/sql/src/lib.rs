@@ -40,7 +40,7 @@ mod walk;
 
 pub use analyst::Analyst;
 pub use catalog::Catalog;
-pub use footprint::Footprint;
+pub use footprint::{Fate, Footprint};
 pub use ledger::{Bound, Facts, Ledger, WrittenTables};
 pub use normal::shorten;
 pub use point::point;

@@ -75,6 +75,8 @@ pub(crate) enum Kind {
     Copy,
     Begin(Option<Isolation>),
     End(TxEnd),
+    /// SAVEPOINT: an error after it does not end the whole transaction.
+    Savepoint,
     /// ROLLBACK TO: frees what was locked since the savepoint.
     RollbackTo,
     /// Sets the isolation level; `None`: to what is not known.
@@ -166,9 +168,12 @@ impl One {
 
     fn shared(&self) -> bool {
         match self.kind {
-            Kind::Begin(_) | Kind::Level(..) | Kind::Reset | Kind::Constraints | Kind::Session => {
-                self.doubt != Doubt::None
-            }
+            Kind::Begin(_)
+            | Kind::Level(..)
+            | Kind::Reset
+            | Kind::Constraints
+            | Kind::Session
+            | Kind::Savepoint => self.doubt != Doubt::None,
             Kind::Query => !self.effects.is_empty() || self.doubt != Doubt::None,
             _ => true,
         }

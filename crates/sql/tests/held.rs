@@ -95,3 +95,28 @@ fn a_lock_ends_with_its_savepoint_and_its_transaction() {
         assert!(conflict(&again, &other), "after {end}");
     }
 }
+
+/// What the ROLLBACK touches of a transaction that has locked a row, done this, and then failed.
+fn left_after_an_error(done: &str) -> Footprint {
+    let mut lab = Lab::default();
+    lab.run(1, "begin", &[]);
+    if done.starts_with("savepoint") {
+        lab.run(1, done, &[]);
+        lab.run(1, UPDATE, &[]);
+    } else {
+        lab.run(1, done, &[]);
+    }
+    let fails = lab.with(1, "select * from players", &[], |facts| Facts {
+        error: Some("40P01"),
+        ..facts
+    });
+    let locks = lab.gap(2, LOCK, &[]);
+    assert!(conflict(&fails, &locks), "the error frees the row");
+    lab.run(1, "rollback", &[])
+}
+
+#[test]
+fn an_error_ends_the_transaction_and_the_rollback_says_so() {
+    assert!(left_after_an_error(UPDATE).is_nothing());
+    assert!(!left_after_an_error("savepoint here").is_nothing());
+}

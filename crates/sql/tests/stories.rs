@@ -271,3 +271,20 @@ fn an_insert_waits_for_whoever_changes_the_row_that_has_its_key() {
         "whatever their e-mail addresses are"
     );
 }
+
+#[test]
+fn a_table_lock_meets_whoever_may_have_prepared_to_use_the_table() {
+    let mut lab = Lab::default();
+    lab.run(1, "begin", &[]);
+    lab.run(2, "begin", &[]);
+    let other = lab.run(2, "select * from players where id = 1", &[]);
+    let lock = lab.run(1, "lock table games in share mode", &[]);
+    assert!(
+        conflict(&lock, &other),
+        "the other may have sent a Parse behind it, which locks its tables and is no step"
+    );
+    let rolled_back = lab.run(1, "rollback", &[]);
+    assert!(conflict(&rolled_back, &other));
+    let weak = lab.run(3, "lock table games in row exclusive mode", &[]);
+    assert!(!conflict(&weak, &other));
+}

@@ -75,7 +75,10 @@ pub fn essence(step: &Step) -> String {
     }
     let texts: Vec<String> = shown
         .iter()
-        .map(|one| crate::brief::brief(&with_params(&one_line(&one.sql), &one.params)))
+        .map(|one| {
+            let brief = || crate::brief::brief(&with_params(&one_line(&one.sql), &one.params));
+            one.point().unwrap_or_else(brief)
+        })
         .collect();
     texts.join("; ")
 }

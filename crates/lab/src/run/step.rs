@@ -41,7 +41,8 @@ impl Run<'_> {
             self.seat_mut(actor).driver = Some(driver);
             self.seat_mut(actor).at_pause = true;
             match self.settle(actor).await? {
-                Settled::Parked => {}
+                // What it did up to a point is a step of its own: points are there to be between.
+                Settled::Parked if !self.is_at_point(actor) => {}
                 settled => return self.without_statement(actor, settled).await,
             }
         }
@@ -115,7 +116,7 @@ impl Run<'_> {
                 step.statements.extend(work.statements());
                 step.fingerprint = work.fingerprint;
                 step.kind = work.kind();
-                if work.parsed.iter().all(|(parsed, _)| parsed.is_point()) {
+                if work.is_point() {
                     "point".clone_into(&mut step.gate);
                 }
                 work.step = index;
@@ -268,6 +269,15 @@ impl Run<'_> {
             waits_for
         };
         let mut footprint = turn.footprint;
+        if turn
+            .wakes
+            .iter()
+            .chain([&actor])
+            .any(|one| self.is_at_point(*one))
+        {
+            // What its code shares with others before the point is seen by no gate, just as what it does behind it.
+            footprint = Footprint::everything();
+        }
         footprint.merge(&std::mem::replace(
             &mut self.stage.loose,
             Footprint::nothing(),
@@ -285,6 +295,14 @@ impl Run<'_> {
             waits_for,
             after,
         }
+    }
+
+    /// Whether the actor is parked at a point.
+    fn is_at_point(&self, actor: Actor) -> bool {
+        self.seat(actor).parked.iter().any(|session| {
+            let conn = self.stage.conns.get(session);
+            conn.is_some_and(|conn| matches!(&conn.phase, Phase::Held(work) if work.is_point()))
+        })
     }
 
     fn unfinished_others(&self, actor: Actor) -> Vec<Actor> {
@@ -329,6 +347,11 @@ impl Work {
             && !self.parsed.iter().any(|(parsed, _)| parsed.copies());
         let probe = probe.filter(|_| askable && (always || !self.is_explained()));
         Release { gap, probe }
+    }
+
+    /// Whether it is a place in the code, and no statement.
+    pub(crate) fn is_point(&self) -> bool {
+        self.parsed.iter().all(|(parsed, _)| parsed.is_point())
     }
 
     /// Whether the parse explains all it can touch.
