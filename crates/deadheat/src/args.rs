@@ -18,6 +18,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first scenario, from flags or from a few questions.
+    Init(Init),
     /// Search scenarios for races; save each race that is found.
     Find(Find),
     /// Run a saved race again, exactly, and say whether it still happens.
@@ -39,6 +41,48 @@ pub enum Command {
         /// For which shell.
         shell: Shell,
     },
+}
+
+/// `deadheat init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The scenario to write.
+    #[arg(value_name = "SCENARIO", default_value = "deadheat.toml")]
+    pub file: PathBuf,
+    /// What it is about, in a few words.
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// The command that starts the service; it gets DATABASE_URL and PORT in its environment.
+    #[arg(long, value_name = "COMMAND")]
+    pub run: Option<String>,
+    /// The folder to run it in.
+    #[arg(long, value_name = "FOLDER")]
+    pub directory: Option<PathBuf>,
+    /// An environment variable of the service; {port} stands for its port. Repeat it for more.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    /// The path that answers GET well when the service is ready [default: its port is open].
+    #[arg(long, value_name = "PATH")]
+    pub ready: Option<String>,
+    /// A file of SQL that sets the database up; repeat it for more.
+    #[arg(long, value_name = "FILE")]
+    pub setup: Vec<PathBuf>,
+    /// SQL that sets it up, after the files.
+    #[arg(long, value_name = "SQL")]
+    pub sql: Option<String>,
+    /// A command that sets it up, such as a migration.
+    #[arg(long, value_name = "COMMAND")]
+    pub prepare: Option<String>,
+    /// A request, with a JSON body if it has one: 'POST /orders {"item": 1}'. Repeat it for what comes at the same
+    /// time; a single one is sent twice.
+    #[arg(long, value_name = "REQUEST")]
+    pub request: Vec<String>,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Search the scenario at once.
+    #[arg(long)]
+    pub find: bool,
 }
 
 /// `deadheat find`.
@@ -228,4 +272,11 @@ pub enum Strategy {
 fn duration(text: &str) -> Result<Duration, String> {
     deadheat_scenario::parse_duration(text)
         .ok_or_else(|| "write a number and its unit: 500ms, 90s, 2m".to_owned())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }

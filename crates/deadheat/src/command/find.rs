@@ -1,12 +1,14 @@
 //! `deadheat find`: search scenarios, save what is found, say what it comes to.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use clap::{Args, Command, FromArgMatches};
 use deadheat_explore::{Actor, Ending};
 use deadheat_lab::{Notes, Profile, Trouble};
 use deadheat_report::{RaceEntry, Report, Stopped, Unrepeatable, Verdict};
@@ -65,6 +67,16 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         print(&annotations.concat())?;
     }
     Ok(worst)
+}
+
+/// Searches a scenario as `deadheat find SCENARIO` does.
+pub fn with_defaults(scenario: &Path, interrupted: &Interrupted) -> Result<u8, Problem> {
+    let words = [OsStr::new("find"), OsStr::new("--"), scenario.as_os_str()];
+    let find = Find::augment_args(Command::new("find"))
+        .try_get_matches_from(words)
+        .and_then(|words| Find::from_arg_matches(&words))
+        .map_err(|error| Problem::other(error.to_string(), None))?;
+    run(&find, interrupted)
 }
 
 struct Found {

@@ -3,6 +3,7 @@
 mod find;
 mod fix;
 mod ground;
+mod init;
 mod narrow;
 mod proxy;
 mod replay;
@@ -26,6 +27,7 @@ use crate::signals::Interrupted;
 /// When nothing could be run: a bad file, no database.
 pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
     match command {
+        Command::Init(init) => init::run(&init, interrupted),
         Command::Find(find) => find::run(&find, interrupted),
         Command::Replay(replay) => replay::run(&replay, interrupted),
         Command::Show(show) => show::run(&show),

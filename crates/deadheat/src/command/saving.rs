@@ -46,19 +46,23 @@ fn is_same(path: &Path, saved: &Saved) -> bool {
 
 /// The scenario's path as the saved race names it: from the race's folder, so that both can move together.
 pub fn scenario_from_race(scenario: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let absolute = std::path::absolute(scenario).unwrap_or_else(|_| scenario.to_owned());
-    let from = here.join(FOLDER);
-    let shared = absolute
+    relative(scenario, Path::new(FOLDER))
+}
+
+/// A path, written as it is found from a folder; both are given from the working folder.
+pub fn relative(path: &Path, folder: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (path, from) = (absolute(path), absolute(folder));
+    let shared = path
         .components()
         .zip(from.components())
         .take_while(|(one, other)| one == other)
         .count();
     let up = from.components().count() - shared;
-    let mut path = PathBuf::new();
+    let mut found = PathBuf::new();
     for _ in 0..up {
-        path.push("..");
+        found.push("..");
     }
-    path.extend(absolute.components().skip(shared));
-    path.display().to_string()
+    found.extend(path.components().skip(shared));
+    found.display().to_string()
 }

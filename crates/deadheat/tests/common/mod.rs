@@ -28,7 +28,12 @@ impl Bench {
 
     /// A command that has the packages of the examples on its path.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deadheat"));
+        self.command_of(env!("CARGO_BIN_EXE_deadheat"))
+    }
+
+    /// The same of another program.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         let venv = root().join(".venv/bin");
         let path = std::env::var("PATH").unwrap_or_default();
         command
