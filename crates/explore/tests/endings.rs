@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use common::drive::{drive, exhaust, follow};
 use common::known;
-use common::machine::Print;
+use common::machine::{Machine, Print};
 use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Run, Thorough};
 
 fn words(ending: Ending) -> String {
@@ -193,6 +194,36 @@ fn a_replay_that_differs_spoils_the_ending_even_if_tolerated() {
     );
     assert!(words(ending).contains("run 5 diverged at step 0"));
     assert!(runs > 32, "the search went on after the first round");
+}
+
+/// Makes a run in which whoever is to move first is not there; the others move all the same.
+fn without_the_first(mut cursor: Cursor<Print>) -> Run<Print> {
+    let mut machine = known::sql_lost_update(3);
+    let first = cursor.clone().choose(&machine.enabled());
+    let there = |machine: &Machine| {
+        let mut there = machine.enabled();
+        there.retain(|who| Some(*who) != first);
+        there
+    };
+    while let Some(who) = cursor.choose(&there(&machine)) {
+        cursor.stepped(machine.step(who));
+    }
+    cursor.finish(End::Stuck)
+}
+
+#[test]
+fn a_run_that_leaves_its_script_at_once_goes_on_without_a_guide() {
+    let moved = Cell::new(0);
+    for bad in 1..20 {
+        let (ending, _) = with_one_bad_run(Config::default(), bad, |cursor| {
+            let run = without_the_first(cursor);
+            moved.set(moved.get() + run.events().len());
+            run
+        });
+        let diverged = format!("run {bad} diverged at step 0");
+        assert!(words(ending).contains(&diverged));
+    }
+    assert!(moved.get() > 20, "{} steps", moved.get());
 }
 
 #[test]

@@ -35,6 +35,52 @@ fn exhausting_does_not_depend_on_labs() {
     }
 }
 
+/// So many labs, and whether all steps could be foreseen when the search was over.
+fn by_wakeup_trees(machine: &Machine, labs: usize) -> (Found, bool) {
+    let mut explorer = Exhaustive::new(Config::default());
+    let found = drive(machine, &mut explorer, labs, |out| out - 1);
+    (found, explorer.is_optimal())
+}
+
+#[test]
+fn wakeup_trees_do_not_depend_on_labs() {
+    for machine in [
+        known::lastzero(7),
+        known::fib_bench(2),
+        known::readers(6),
+        known::filesystem(17),
+    ] {
+        let alone = by_wakeup_trees(&machine, 1);
+        assert!(alone.1, "all steps can be foreseen");
+        assert_eq!(alone.0.progress.blocked_runs, 0, "no run is in vain");
+        for labs in [2, 3, 8, 100] {
+            assert_eq!(by_wakeup_trees(&machine, labs), alone, "{labs} labs");
+        }
+    }
+}
+
+#[test]
+fn the_run_that_ends_trust_is_the_same_in_any_lab() {
+    for machine in [known::marked_lastzero(6), known::sql_lost_update(4)] {
+        let alone = by_wakeup_trees(&machine, 1);
+        assert!(!alone.1, "a step drifts");
+        for labs in [2, 3, 8, 100] {
+            assert_eq!(by_wakeup_trees(&machine, labs), alone, "{labs} labs");
+        }
+    }
+}
+
+#[test]
+fn source_sets_alone_do_not_depend_on_labs() {
+    let config = Config {
+        source_sets: true,
+        ..Config::default()
+    };
+    for machine in [known::lastzero(6), known::fib_bench(2)] {
+        same_for_all(&machine, || Exhaustive::new(config.clone()));
+    }
+}
+
 #[test]
 fn bounded_search_does_not_depend_on_labs() {
     for bound in 0..3 {
