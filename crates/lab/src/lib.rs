@@ -16,7 +16,6 @@ mod cure;
 mod difference;
 mod driver;
 mod error;
-mod frozen;
 mod furnish;
 mod guard;
 mod http;

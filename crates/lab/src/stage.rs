@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
 use deadheat_gate::{Batch, Event, Gate, Ran, Release, Session, TxStatus};
-use deadheat_sandbox::Look;
+use deadheat_sandbox::{Frozen, Look};
 use deadheat_scenario::Invariant as Plan;
 use deadheat_sql::Footprint;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -19,7 +19,6 @@ use crate::conn::{Conn, Phase, Work};
 use crate::cure::Cure;
 use crate::driver::Said;
 use crate::error::Trouble;
-use crate::frozen::Frozen;
 use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;

@@ -1,6 +1,6 @@
 //! Telling an answer from a lock wait, by the server's own word.
 //!
-//! A statement that waits is stopped there ([`crate::frozen`]) and goes on when its lock was granted. A deadlock is
+//! A statement that waits is stopped there ([`deadheat_sandbox::Frozen`]) and goes on when its lock was granted. A deadlock is
 //! found by the actor that closes the cycle: the others are stopped and do not look for one.
 
 use std::collections::{BTreeMap, BTreeSet};

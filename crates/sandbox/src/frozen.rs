@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The server processes that are stopped. Dropping it lets all go on.
 #[derive(Debug, Default)]
-pub(crate) struct Frozen {
+pub struct Frozen {
     pids: BTreeSet<i32>,
 }
 
