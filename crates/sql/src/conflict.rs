@@ -148,10 +148,7 @@ impl Advisory {
 
 impl SequenceUse {
     fn excludes(self, other: Self) -> bool {
-        !matches!(
-            (self, other),
-            (Self::Next, Self::Next) | (Self::Look, Self::Look)
-        )
+        !matches!((self, other), (Self::Look, Self::Look))
     }
 }
 

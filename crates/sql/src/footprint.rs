@@ -70,7 +70,7 @@ pub(crate) enum Advisory {
 /// How a sequence is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SequenceUse {
-    /// Takes the next value; which one it is makes no difference.
+    /// Takes the next value: who is first has the lower one, and somebody may go by that order.
     Next,
     /// Looks at its state.
     Look,

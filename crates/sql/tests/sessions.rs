@@ -142,13 +142,15 @@ fn partitions_are_their_table() {
 }
 
 #[test]
-fn sequences_are_taken_in_any_order_and_set_in_one() {
+fn who_takes_a_sequence_first_has_the_lower_value() {
     let mut lab = Lab::default();
     let next = [
         lab.alone("select nextval('tickets')"),
         lab.alone("select nextval('public.tickets'::regclass)"),
     ];
-    assert!(!conflict(&next[0], &next[1]));
+    assert!(conflict(&next[0], &next[1]));
+    let looks = lab.alone("select last_value from tickets");
+    assert!(!conflict(&looks, &looks));
     assert!(conflict(
         &next[0],
         &lab.alone("select setval('tickets', 1)")
@@ -198,19 +200,18 @@ fn a_changed_search_path_makes_names_unknown() {
 
 #[test]
 fn table_locks_exclude_by_mode() {
+    const WEAK: &str = "lock table games in share update exclusive mode";
     let mut lab = Lab::default();
     lab.run(1, "begin", &[]);
-    let lock = lab.run(1, "lock table games in share row exclusive mode", &[]);
+    let lock = lab.run(1, WEAK, &[]);
     assert!(!conflict(&lock, &lab.alone("select * from games")));
-    assert!(conflict(
-        &lock,
-        &lab.gap(2, "update games set seats = 1 where id = 5", &[])
-    ));
+    let update = lab.gap(2, "update games set seats = 1 where id = 5", &[]);
+    assert!(!conflict(&lock, &update));
+    lab.run(3, "begin", &[]);
+    let same = lab.run(3, WEAK, &[]);
+    assert!(conflict(&lock, &same));
     let commit = lab.run(1, "commit", &[]);
-    assert!(conflict(
-        &commit,
-        &lab.gap(3, "update games set seats = 1 where id = 6", &[])
-    ));
+    assert!(conflict(&commit, &same));
 }
 
 #[test]
