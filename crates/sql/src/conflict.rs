@@ -186,7 +186,7 @@ impl Clash<'_> {
                 format!("both use the advisory lock ({one}, {two})")
             }
             Self::Sequence(name) => format!(
-                "one sets the sequence {} that the other uses",
+                "one moves the sequence {} that the other uses",
                 name.as_deref().unwrap_or("(any)")
             ),
             Self::Channel(name) => format!(
