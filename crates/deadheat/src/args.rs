@@ -24,6 +24,8 @@ pub enum Command {
     Find(Find),
     /// Run a saved race again, exactly, and say whether it still happens.
     Replay(Replay),
+    /// Move the actors by hand, on a terminal: see what each would do next, choose who moves, take steps back.
+    Step(Step),
     /// Print a saved race: timeline, cause, what differs.
     Show(Show),
     /// Try, without touching the code, what would have prevented a saved race; say what to change.
@@ -125,6 +127,9 @@ pub struct Find {
     /// Write results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write what was found as a page for the browser: one file with everything in it.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Say where the time went.
     #[arg(long)]
     pub profile: bool,
@@ -158,12 +163,26 @@ pub struct Replay {
     pub server: ServerFlags,
 }
 
+/// `deadheat step`.
+#[derive(Debug, Args)]
+pub struct Step {
+    /// A scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// What databases may be used.
+    #[command(flatten)]
+    pub server: ServerFlags,
+}
+
 /// `deadheat show`.
 #[derive(Debug, Args)]
 pub struct Show {
     /// A saved race.
     #[arg(value_name = "RACE")]
     pub race: PathBuf,
+    /// Write it as a page for the browser instead: one file with everything in it.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `deadheat spec`.

@@ -1,7 +1,7 @@
 //! What people read, and what programs read: everything here turns findings into text. Nothing prints.
 //!
 //! [`Report`] is the outcome of a search, as `--json` has it; [`summary`] says it in words, [`race`] draws one race,
-//! [`junit`] and [`annotation`] tell other programs.
+//! [`page`] shows it in a browser, [`junit`] and [`annotation`] tell other programs.
 
 mod cures;
 mod github;
@@ -11,6 +11,7 @@ mod lanes;
 mod listing;
 mod moments;
 mod outcome;
+mod page;
 mod race;
 mod result;
 mod style;
@@ -20,6 +21,7 @@ pub use cures::{Advice, Change, Cures, NotTried, Tried, cures};
 pub use github::annotation;
 pub use junit::{JunitError, junit};
 pub use outcome::outcome;
+pub use page::page;
 pub use race::{race, replayed, timeline};
 pub use result::{
     Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict,

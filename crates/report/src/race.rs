@@ -118,16 +118,21 @@ fn checks(saved: &Saved, style: Style) -> String {
         .checks
         .iter()
         .map(|check| {
-            let text = match check.as_str() {
-                "serial" => "no serial order of the actors ends like this".to_owned(),
-                "errors" => "an error reaches a user that no serial order has".to_owned(),
-                "stuck" => "no actor can move".to_owned(),
-                "left open" => "a transaction is left open that no serial order leaves".to_owned(),
-                name => format!("broken: {name}"),
-            };
+            let text = broken(check);
             paragraph(&format!("✗ {text}"), Ink::Bad, style)
         })
         .collect()
+}
+
+/// What it means that a check is broken.
+pub(crate) fn broken(check: &str) -> String {
+    match check {
+        "serial" => "no serial order of the actors ends like this".to_owned(),
+        "errors" => "an error reaches a user that no serial order has".to_owned(),
+        "stuck" => "no actor can move".to_owned(),
+        "left open" => "a transaction is left open that no serial order leaves".to_owned(),
+        name => format!("broken: {name}"),
+    }
 }
 
 fn differs(saved: &Saved, style: Style) -> String {

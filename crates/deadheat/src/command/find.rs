@@ -11,13 +11,13 @@ use std::time::Duration;
 use clap::{Args, Command, FromArgMatches};
 use deadheat_explore::{Actor, Ending};
 use deadheat_lab::{Notes, Profile, Trouble};
-use deadheat_report::{RaceEntry, Report, Stopped, Unrepeatable, Verdict};
+use deadheat_report::{RaceEntry, Report, Stopped, Style, Unrepeatable, Verdict};
 use deadheat_scenario::{Scenario, Strategy};
 use deadheat_verdict::Saved;
 
 use super::ground::Ground;
 use super::rules::rules;
-use super::saving::{save, scenario_from_race};
+use super::saving::{save, saved};
 use super::{print, style};
 use crate::args::{self, Find};
 use crate::problem::Problem;
@@ -37,6 +37,7 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         .collect::<Result<Vec<_>, _>>()?;
     let mut reports = Vec::new();
     let mut annotations = Vec::new();
+    let mut races = Vec::new();
     let mut worst = 0;
     for scenario in &scenarios {
         if interrupted.load(Ordering::SeqCst) && !reports.is_empty() {
@@ -50,6 +51,7 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
                 annotations.extend(deadheat_report::annotation(&found.report, &file));
                 worst = worst.max(found.report.verdict.exit_code());
                 reports.push(found.report);
+                races.extend(found.races);
             }
             // The other scenarios may be fine.
             Err(problem) => {
@@ -62,6 +64,9 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         let text = deadheat_report::junit(&reports)
             .map_err(|error| Problem::other(format!("JUnit XML: {error}"), None))?;
         std::fs::write(file, text).map_err(|error| Problem::file(file, "write", &error))?;
+    }
+    if let Some(file) = &find.report {
+        write_page(file, &races, &reports)?;
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && !find.json {
         print(&annotations.concat())?;
@@ -79,8 +84,28 @@ pub fn with_defaults(scenario: &Path, interrupted: &Interrupted) -> Result<u8, P
     run(&find, interrupted)
 }
 
+/// Writes what was found as a page.
+fn write_page(file: &Path, races: &[(Saved, String)], reports: &[Report]) -> Result<(), Problem> {
+    let plain = Style {
+        width: 100,
+        colour: false,
+    };
+    let said: Vec<String> = reports
+        .iter()
+        .map(|report| deadheat_report::summary(report, plain))
+        .collect();
+    let races: Vec<(&Saved, &str)> = races
+        .iter()
+        .map(|(saved, file)| (saved, file.as_str()))
+        .collect();
+    let page = deadheat_report::page(&races, &said.concat())
+        .map_err(|error| Problem::other(format!("the page: {error}"), None))?;
+    std::fs::write(file, page).map_err(|error| Problem::file(file, "write", &error))
+}
+
 struct Found {
     report: Report,
+    races: Vec<(Saved, String)>,
     text: String,
 }
 
@@ -141,7 +166,11 @@ fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Resul
     if find.profile {
         text.push_str(&where_the_time_went(&profile));
     }
-    Ok(Found { report, text })
+    Ok(Found {
+        report,
+        races: saved,
+        text,
+    })
 }
 
 fn budget(find: &Find, scenario: &Scenario) -> Budget {
@@ -174,19 +203,8 @@ impl Conclusion<'_> {
     fn report(self) -> Result<(Report, Vec<(Saved, String)>), Problem> {
         let mut entries = Vec::new();
         let mut files = Vec::new();
-        let from_race = scenario_from_race(&self.scenario.path);
         for race in &self.searched.races {
-            let mut saved = Saved::new(
-                &from_race,
-                &self.scenario.fingerprint(),
-                &race.record,
-                &race.finding,
-                self.budget.seed,
-            );
-            saved.written.clone_from(&race.written);
-            saved.left_out.clone_from(&race.left_out);
-            saved.history.clone_from(&race.history);
-            saved.without_requests.clone_from(&race.without_requests);
+            let saved = saved(race, self.scenario, self.budget.seed);
             let file = save(&saved, self.scenario)?.display().to_string();
             entries.push(RaceEntry::new(&saved, &file, race.run, race.preemptions));
             files.push((saved, file));
