@@ -25,12 +25,15 @@ use std::time::{Duration, Instant};
 
 use deadheat_explore::{Actor, After, End, Event};
 
+use crate::base::Table;
 use crate::panics;
 use crate::quiet::{Limit, quiet};
 use crate::record::{Outcome, Played, Step, Wrong};
 use crate::seat::{Kind, Place, Seat};
-use crate::stage::Stage;
+use crate::stage::{Moved, Stage};
+use crate::tend::settle;
 use crate::touch::Touch;
+use crate::turn::Begun;
 
 /// Longer than any timer that somebody waits for: when this one is the first, none is left. (The timers of the runtime
 /// reach two years.)
@@ -92,6 +95,7 @@ pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
         before: Vec::new(),
     };
     quiet().await;
+    run.tend().await;
     let stop = loop {
         if let Some(wrong) = run.wrong() {
             break Stop::Wrong(wrong);
@@ -116,7 +120,10 @@ pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
         Stop::Wrong(wrong @ Wrong::Stuck(_)) => (End::Stuck, Some(wrong)),
         Stop::Wrong(wrong) => (End::Cut, Some(wrong)),
     };
-    let outcome = run.outcome(end);
+    run.tend().await;
+    let (tables, unread) = run.tables(end);
+    let wrong = wrong.or(unread);
+    let outcome = run.outcome(end, &tables);
     let seats = stage.seats.borrow();
     let of_kind =
         |(index, seat): (usize, &Seat)| (seat.kind == Kind::Actor).then_some(Actor(index as u16));
@@ -127,18 +134,19 @@ pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
         steps: run.steps,
         finished: run.finished,
         outcome,
+        tables,
         stalled: stage.stalled.get(),
         wrong,
     });
 }
 
 /// A run under way.
-struct Driver<'s> {
-    stage: &'s Stage,
+pub(crate) struct Driver<'s> {
+    pub(crate) stage: &'s Stage,
     checks: &'s Checks<'s>,
     steps: Vec<Step>,
     /// How many steps were made.
-    made: usize,
+    pub(crate) made: usize,
     finished: Vec<Actor>,
     /// Who can move.
     able: Vec<Actor>,
@@ -150,8 +158,14 @@ impl Driver<'_> {
     /// Moves `actor` to its next stop, and whoever is no actor until he waits.
     async fn step(&mut self, actor: Actor) -> Event<Touch> {
         self.made += 1;
-        let from = self.poll(actor);
-        self.rest().await;
+        let Begun { from, ran } = match self.stage.base() {
+            Some(base) => self.turn(actor, base).await,
+            None => {
+                let from = self.poll(actor);
+                self.rest().await;
+                Begun { from, ran: None }
+            }
+        };
         mem::swap(&mut self.able, &mut self.before);
         let time_passed = self.look().await;
         let woken = |other: &Actor| *other != actor && !self.before.contains(other);
@@ -165,12 +179,13 @@ impl Driver<'_> {
         } else {
             After::Waiting
         };
-        let key = key(after, &woke, seat.last_point, seats.len());
+        let key = key(after, &woke, (seat.last_point, ran.as_ref()), seats.len());
         if self.stage.how.noted {
             self.steps.push(Step {
                 actor,
                 from,
                 to: seat.place.clone(),
+                ran,
                 returned: seat.returned.clone(),
                 woke: woke.clone(),
                 able: after == After::Ready && !time_passed,
@@ -188,7 +203,7 @@ impl Driver<'_> {
     }
 
     /// Polls the actor once; returns where it was.
-    fn poll(&mut self, actor: Actor) -> Place {
+    pub(crate) fn poll(&mut self, actor: Actor) -> Place {
         let index = usize::from(actor.0);
         let (mut work, waker, from) = {
             let seat = &mut self.stage.seats.borrow_mut()[index];
@@ -235,7 +250,7 @@ impl Driver<'_> {
     }
 
     /// Waits until nobody runs that was not chosen: tasks, and threads that the step has freed.
-    async fn rest(&self) {
+    pub(crate) async fn rest(&self) {
         quiet().await;
         let loose = self.stage.loose_threads();
         if !loose.is_empty() {
@@ -275,22 +290,58 @@ impl Driver<'_> {
 
     /// Lets the clock run until somebody can move, or no timer is left.
     async fn let_time_pass(&self) {
-        let limit = Limit::new(IDLE_TIMERS);
+        // With a database, what a timer has set going there is tended before the next timer's time comes.
+        let (timers, times) = match self.stage.base() {
+            Some(_) => (2, IDLE_TIMERS),
+            None => (IDLE_TIMERS, 1),
+        };
         let mut never = pin!(tokio::time::sleep(NEVER));
-        poll_fn(|context| {
-            self.stage.house.listen(context.waker());
-            let able = |seat: &Seat| seat.can_move();
-            if self.stage.seats.borrow().iter().any(able)
-                || limit.is_reached(context.waker())
-                || never.as_mut().poll(context).is_ready()
-            {
-                self.stage.house.ignore();
-                return Poll::Ready(());
+        let mut none_left = false;
+        for _ in 0..times {
+            let limit = Limit::new(timers);
+            poll_fn(|context| {
+                self.stage.house.listen(context.waker());
+                none_left = never.as_mut().poll(context).is_ready();
+                if self.is_anybody_able() || limit.is_reached(context.waker()) || none_left {
+                    self.stage.house.ignore();
+                    return Poll::Ready(());
+                }
+                Poll::Pending
+            })
+            .await;
+            quiet().await;
+            self.tend().await;
+            if none_left || self.is_anybody_able() {
+                return;
             }
-            Poll::Pending
-        })
-        .await;
-        quiet().await;
+        }
+    }
+
+    fn is_anybody_able(&self) -> bool {
+        self.stage.seats.borrow().iter().any(Seat::can_move)
+    }
+
+    /// Lets pass what nobody's step has sent to the database.
+    async fn tend(&self) {
+        while self.stage.base().is_some() {
+            settle().await;
+            match self.stage.flow() {
+                Ok(Moved::Bytes | Moved::Clients) => {}
+                Ok(Moved::Nothing) => return,
+                Err(why) => return self.fails(why),
+            }
+        }
+    }
+
+    /// What the run has left in the database, if it has come to its end.
+    fn tables(&self, end: End) -> (Vec<Table>, Option<Wrong>) {
+        match self.stage.base().filter(|_| end == End::Finished) {
+            Some(base) => match base.tables() {
+                Ok(tables) => (tables, None),
+                Err(why) => (Vec::new(), Some(Wrong::Database(why))),
+            },
+            None => (Vec::new(), None),
+        }
     }
 
     /// What is wrong as things stand.
@@ -336,11 +387,12 @@ impl Driver<'_> {
     }
 
     /// Values and state; a run that was cut has none.
-    fn outcome(&self, end: End) -> Outcome {
+    fn outcome(&self, end: End, tables: &[Table]) -> Outcome {
         if end != End::Finished {
             return Outcome::default();
         }
         let seats = self.stage.seats.borrow();
+        let mask = self.stage.ground.mask.borrow();
         let actors = seats.iter().enumerate();
         let returned = actors
             .filter(|(_, seat)| seat.kind == Kind::Actor)
@@ -349,18 +401,29 @@ impl Driver<'_> {
         Outcome {
             returned,
             state: self.checks.state(self.stage),
+            tables: tables
+                .iter()
+                .map(|table| (table.name.clone(), table.shown(&mask)))
+                .collect(),
         }
     }
 }
 
 /// What must be the same when the step is made again: FNV-1a over how it ended.
-fn key(after: After, woke: &[Actor], point: Option<&str>, seats: usize) -> u64 {
+fn key(
+    after: After,
+    woke: &[Actor],
+    (point, ran): (Option<&str>, Option<&(String, String)>),
+    seats: usize,
+) -> u64 {
     let numbers = [after as u64, seats as u64, woke.len() as u64].into_iter();
     let woke = woke.iter().map(|actor| u64::from(actor.0));
     let point = point.unwrap_or_default().bytes().map(u64::from);
+    let ran = ran.map_or("", |(text, _)| text).bytes().map(u64::from);
     numbers
         .chain(woke)
         .chain(point)
+        .chain(ran)
         .fold(0xcbf2_9ce4_8422_2325, |hash, number| {
             (hash ^ number).wrapping_mul(0x0100_0000_01b3)
         })

@@ -38,7 +38,7 @@ impl Failure {
             Early::Waits => "the test waits for something before its actors move, and it does not come: actors move at \
                              the end of the test, or at `lab.run().await`"
                 .to_owned(),
-            Early::Returned => {
+            Early::Returned | Early::NoSockets(_) => {
                 "the test returned before its end, where its actors would have run".to_owned()
             }
             Early::Runtime(error) => format!("there is no runtime to run in: {error}"),
@@ -120,6 +120,14 @@ impl Fault {
                 differences.push(format!("the state is {here}, not {there}"));
             }
         }
+        for (table, rows) in &played.outcome.tables {
+            let none = Vec::new();
+            let others = other.tables.get(table).unwrap_or(&none);
+            if rows != others {
+                let (here, there) = (rows.join(" "), others.join(" "));
+                differences.push(format!("table {table} has {here}, not {there}"));
+            }
+        }
         let order: Vec<&str> = order.iter().map(name).collect();
         Self::NotSerial {
             orders,
@@ -185,9 +193,10 @@ fn timeline(text: &mut String, played: &Played) {
 
 fn from(step: &Step) -> String {
     match &step.from {
+        _ if step.ran.is_some() => step.ran.clone().unwrap_or_default().0,
         Place::Start => "starts".to_owned(),
         Place::Point(at) => format!("from {}", at.name),
-        Place::Await | Place::End | Place::Panic => "goes on".to_owned(),
+        Place::Await | Place::Gate | Place::End | Place::Panic => "goes on".to_owned(),
     }
 }
 
@@ -198,10 +207,17 @@ fn to<'a>(step: &Step, name: impl Fn(&Actor) -> &'a str) -> String {
         Place::End if step.returned.as_deref().is_none_or(str::is_empty) => "→ end".to_owned(),
         Place::End => format!("→ returns {}", step.returned.as_deref().unwrap_or_default()),
         Place::Panic => "→ panics".to_owned(),
+        Place::Gate => "→ asks the database".to_owned(),
         Place::Start | Place::Await if step.able => "→ pauses".to_owned(),
         Place::Start | Place::Await => "→ waits".to_owned(),
     };
-    let mut line = to;
+    let mut line = match &step.ran {
+        // Where it goes on is told by its next step.
+        Some((_, answer)) if answer.is_empty() => to,
+        Some((_, answer)) if matches!(step.to, Place::Gate | Place::Await) => format!("→ {answer}"),
+        Some((_, answer)) => format!("→ {answer} {to}"),
+        None => to,
+    };
     if step.time_passed {
         line.push_str(" · time passes");
     }

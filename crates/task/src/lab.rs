@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
-use std::panic::Location;
+use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::base::Base;
 use crate::drive::{Checks, drive};
+use crate::runner::NoSockets;
 use crate::seat::Kind;
 use crate::stage::{Always, Stage};
 use crate::thread::Turns;
@@ -67,6 +69,38 @@ impl Lab {
         let name = name.into();
         let turns = Turns::new(&self.stage, name.to_string(), work);
         self.stage.seat(name, Kind::Actor, Box::pin(turns));
+    }
+
+    /// A database of PostgreSQL's, on a private server that the test's runs share: `schema` is a file of SQL, whose path
+    /// begins at the package. Returns the URL that pools and clients connect to. At the start of every run the database
+    /// is as the file has set it up; what the actors leave in its tables is compared like [`Lab::state`]. From the first
+    /// step on, each statement that touches anything shared is a step, and so is the commit of one that writes outside
+    /// a transaction.
+    ///
+    /// # Panics
+    /// When there is no server to be had or the file cannot be run; and when actors move already.
+    pub fn postgres(&self, schema: &str) -> String {
+        let stage = &self.stage;
+        let may_begin = stage.cursor.borrow().is_some();
+        assert!(
+            may_begin,
+            "`lab.postgres` is for the test itself, before its actors move"
+        );
+        if !stage.ground.io.get() {
+            resume_unwind(Box::new(NoSockets));
+        }
+        let base = match stage.ground.base.get() {
+            Some(base) => base,
+            None => match Base::start() {
+                Ok(base) => stage.ground.base.get_or_init(|| base),
+                Err(error) => panic!("there is no thread for the database: {error}"),
+            },
+        };
+        stage.at_base.set(true);
+        match base.begin(schema) {
+            Ok(url) => url,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Something that must be true before the first step and after every other.

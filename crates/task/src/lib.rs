@@ -10,6 +10,7 @@
 //! other; `quiet` knows when the runtime has nothing left to do; `bell` who was woken. `serial` is the oracle,
 //! `failure` puts into words what is wrong.
 
+mod base;
 mod bell;
 mod drive;
 mod failure;
@@ -24,8 +25,10 @@ mod search;
 mod seat;
 mod serial;
 mod stage;
+mod tend;
 mod thread;
 mod touch;
+mod turn;
 
 pub use failure::Failure;
 pub use lab::{Lab, Spawned};

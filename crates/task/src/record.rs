@@ -6,6 +6,7 @@ use std::fmt;
 
 use deadheat_explore::{Actor, Run};
 
+use crate::base::Table;
 use crate::seat::Place;
 use crate::touch::Touch;
 
@@ -21,6 +22,8 @@ pub(crate) struct Played {
     /// The actors in the order in which they came to their ends.
     pub finished: Vec<Actor>,
     pub outcome: Outcome,
+    /// What the run left in the database.
+    pub tables: Vec<Table>,
     /// Whether a thread has waited where the lab does not see it.
     pub stalled: bool,
     pub wrong: Option<Wrong>,
@@ -32,6 +35,8 @@ pub(crate) struct Step {
     pub actor: Actor,
     pub from: Place,
     pub to: Place,
+    /// What ran at the database, and what came of it.
+    pub ran: Option<(String, String)>,
     pub returned: Option<String>,
     /// Who could go on because of it.
     pub woke: Vec<Actor>,
@@ -41,11 +46,13 @@ pub(crate) struct Step {
     pub time_passed: bool,
 }
 
-/// What the oracle compares: the values that actors returned, and the state, as `Debug` shows them.
+/// What the oracle compares: the values that actors returned, the state, as `Debug` shows them, and the tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Outcome {
     pub returned: BTreeMap<Actor, String>,
     pub state: Vec<String>,
+    /// The rows of each, in order.
+    pub tables: BTreeMap<String, Vec<String>>,
 }
 
 /// What is wrong with a run, whatever other runs do.
@@ -62,6 +69,8 @@ pub(crate) enum Wrong {
     Stuck(Vec<String>),
     /// A run that does not come to its end.
     Endless { steps: usize },
+    /// The database could not be asked.
+    Database(String),
     /// An actor came to a point that blocks, in async code.
     Blocks { who: String, point: &'static str },
 }
@@ -100,6 +109,7 @@ impl fmt::Display for Wrong {
                 f,
                 "after {steps} steps the run has not come to its end: somebody goes on for ever"
             ),
+            Self::Database(why) => write!(f, "{why}"),
             Self::Blocks { who, point } => write!(
                 f,
                 "{who} came to `point!(\"{point}\")`, which blocks, in async code: await it"

@@ -17,11 +17,11 @@ use crate::lab::Lab;
 use crate::panics;
 use crate::quiet;
 use crate::record::{Played, Wrong};
-use crate::stage::{How, Stage};
+use crate::stage::{Ground, How, Stage};
+use crate::tend::{Tended, Tending, settle};
 use crate::touch::Touch;
 
 /// Why a run did not take place.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Early {
     /// The test panicked before any actor moved.
     Panicked(String),
@@ -29,6 +29,8 @@ pub(crate) enum Early {
     Waits,
     /// The test returned before its end, where its actors would have run.
     Returned,
+    /// The test asked for a database on a runtime that has no sockets.
+    NoSockets(Cursor<Touch>),
     /// There is no runtime to be had.
     Runtime(String),
 }
@@ -47,7 +49,11 @@ pub enum Ran {
 pub(crate) struct Runner {
     /// A runtime that is as good as new: its tasks have ended and its clock has not moved.
     unused: Cell<Option<Runtime>>,
+    ground: Rc<Ground>,
 }
+
+/// Ends a run that has no sockets and turned out to need them.
+pub(crate) struct NoSockets;
 
 impl Runner {
     /// Makes one run of the test.
@@ -62,18 +68,47 @@ impl Runner {
         F: Fn(Lab) -> Fut,
         Fut: Future<Output = ()>,
     {
-        let runtime = match self.unused.take() {
-            Some(runtime) => runtime,
-            None => Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .on_thread_park(quiet::parking)
-                .build()
-                .map_err(|error| Early::Runtime(error.to_string()))?,
-        };
-        let (played, runtime) = run(runtime, test, ran, cursor, how);
+        let runtime = self.runtime()?;
+        let stage = Stage::new(cursor, how, Rc::clone(&self.ground));
+        let (played, runtime) = run(runtime, test, ran, &stage);
         self.unused.set(runtime);
+        if let Err(Early::NoSockets(cursor)) = played {
+            self.unused.set(None);
+            self.ground.io.set(true);
+            return self.make(test, ran, cursor, how);
+        }
         played
+    }
+
+    fn runtime(&self) -> Result<Runtime, Early> {
+        if let Some(runtime) = self.unused.take() {
+            return Ok(runtime);
+        }
+        let mut builder = Builder::new_current_thread();
+        if self.ground.io.get() {
+            builder.enable_io();
+        }
+        builder
+            .enable_time()
+            .start_paused(true)
+            .on_thread_park(quiet::parking)
+            .build()
+            .map_err(|error| Early::Runtime(error.to_string()))
+    }
+
+    /// Learns from two runs of one schedule which columns of the database differ from run to run.
+    pub fn learn(&self, one: &mut Played, other: &mut Played) {
+        let mut mask = self.ground.mask.borrow_mut();
+        for (table, other) in one.tables.iter().zip(&other.tables) {
+            mask.extend(table.differing(other));
+        }
+        for played in [one, other] {
+            played.outcome.tables = played
+                .tables
+                .iter()
+                .map(|table| (table.name.clone(), table.shown(&mask)))
+                .collect();
+        }
     }
 }
 
@@ -82,19 +117,17 @@ fn run<F, Fut>(
     runtime: Runtime,
     test: &F,
     ran: Ran,
-    cursor: Cursor<Touch>,
-    how: How,
+    stage: &Rc<Stage>,
 ) -> (Result<Played, Early>, Option<Runtime>)
 where
     F: Fn(Lab) -> Fut,
     Fut: Future<Output = ()>,
 {
-    let stage = Stage::new(cursor, how);
     quiet::forget();
     let noting = panics::note();
-    let gate_before = attach(Some(Rc::clone(&stage) as Rc<dyn deadheat_point::Gate>));
+    let gate_before = attach(Some(Rc::clone(stage) as Rc<dyn deadheat_point::Gate>));
     let caught = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(body(test, ran, &stage))
+        runtime.block_on(body(test, ran, stage))
     }));
     let said = panics::first();
     {
@@ -121,6 +154,10 @@ where
             played.wrong.get_or_insert(Wrong::Stuck(vec![line]));
             Ok(played)
         }
+        (Err(payload), None) if payload.is::<NoSockets>() => match stage.cursor.take() {
+            Some(cursor) => Err(Early::NoSockets(cursor)),
+            None => Err(Early::Returned),
+        },
         (Err(_), None) => Err(Early::Panicked(said.unwrap_or_default())),
         (Err(_), Some(mut played)) => {
             let message = said.unwrap_or_default();
@@ -145,9 +182,18 @@ where
     });
     // Made when the runtime first has nothing to do but to wait for time to pass: most runs need none.
     let mut never = None;
+    let mut tending = Tending::new(stage);
     poll_fn(|context| {
-        if work.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Ok(()));
+        loop {
+            if work.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            match tending.poll(context) {
+                Tended::Moved => {}
+                Tended::Nothing => break,
+                Tended::Waits => return Poll::Pending,
+                Tended::Failed(why) => return Poll::Ready(Err(Early::Panicked(why))),
+            }
         }
         if !quiet::has_slept(context.waker()) {
             return Poll::Pending;
@@ -168,5 +214,9 @@ where
     stage.clear();
     // Tasks that served the actors end now, if they end when nobody needs them any longer.
     quiet::quiet().await;
+    if let Some(base) = stage.base() {
+        base.end().map_err(Early::Panicked)?;
+        settle().await;
+    }
     Ok(Instant::now() == start)
 }

@@ -1,6 +1,7 @@
 //! One actor in one run: its future, where it is, what it returned.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -30,6 +31,8 @@ pub(crate) enum Place {
     Point(Where),
     /// In an await.
     Await,
+    /// At the gate of the database, or waiting behind it.
+    Gate,
     /// At its end.
     End,
     /// It panicked.
@@ -52,6 +55,27 @@ impl From<&Call> for Where {
     }
 }
 
+/// What is held for an actor at the gate of the database.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    /// A statement that has not run.
+    Statement { session: u32, text: String },
+    /// The commit of one that has.
+    Commit { session: u32 },
+    /// The answer of one that has waited for a lock.
+    Reply { session: u32, text: String },
+}
+
+impl Held {
+    pub fn session(&self) -> u32 {
+        match self {
+            Self::Statement { session, .. }
+            | Self::Commit { session }
+            | Self::Reply { session, .. } => *session,
+        }
+    }
+}
+
 /// One actor.
 pub(crate) struct Seat {
     pub name: Cow<'static, str>,
@@ -66,6 +90,12 @@ pub(crate) struct Seat {
     /// Number of the last step it made, counted from 1.
     pub last_step: Option<usize>,
     pub returned: Option<String>,
+    /// What it is to go on with before its own code does.
+    pub held: VecDeque<Held>,
+    /// Sessions on which its statement waits for a lock.
+    pub blocked: Vec<u32>,
+    /// It is a thread that waits for the database: nobody but the driver wakes it.
+    pub asks: bool,
 }
 
 impl Seat {
@@ -81,14 +111,28 @@ impl Seat {
             last_point: None,
             last_step: None,
             returned: None,
+            held: VecDeque::new(),
+            blocked: Vec::new(),
+            asks: false,
         }
     }
 
-    pub fn has_finished(&self) -> bool {
+    /// Whether its code is at its end.
+    pub fn has_ended(&self) -> bool {
         matches!(self.place, Place::End | Place::Panic)
     }
 
+    /// Whether it is at its end, and what it has left to the database too.
+    pub fn has_finished(&self) -> bool {
+        self.has_ended() && self.held.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Whether its code can go on.
+    pub fn has_rung(&self) -> bool {
+        !self.has_ended() && self.bell.has_rung()
+    }
+
     pub fn can_move(&self) -> bool {
-        !self.has_finished() && self.bell.has_rung()
+        !self.held.is_empty() || self.has_rung()
     }
 }

@@ -74,8 +74,12 @@ impl Serial {
             let returned = outcome.returned.iter();
             let differs = |(actor, value)| other.returned.get(actor) != Some(value);
             let state = outcome.state.iter().zip(&other.state);
+            let tables = outcome.tables.iter();
             returned.filter(|pair| differs(*pair)).count()
                 + state.filter(|(one, other)| one != other).count()
+                + tables
+                    .filter(|(table, rows)| other.tables.get(*table) != Some(*rows))
+                    .count()
         };
         let nearest = self.known.iter().min_by_key(|(known, _)| distance(known));
         nearest.map(|(known, order)| (known, order.as_slice()))

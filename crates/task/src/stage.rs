@@ -1,7 +1,8 @@
 //! What the lab, its driver and the points share in one run.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,9 +10,10 @@ use std::task::{Context, Poll};
 use deadheat_explore::{Actor, Cursor};
 use deadheat_point::{Call, Gate};
 
+use crate::base::{Base, Flow, Mask, Told};
 use crate::bell::House;
 use crate::record::{Played, Wrong};
-use crate::seat::{Kind, Place, Seat, Where, Work};
+use crate::seat::{Held, Kind, Place, Seat, Where, Work};
 use crate::thread::Thread;
 use crate::touch::Touch;
 
@@ -44,9 +46,36 @@ impl How {
     };
 }
 
+/// What has moved at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    Nothing,
+    /// What clients and server have said.
+    Bytes,
+    /// New clients have come.
+    Clients,
+}
+
+/// What the runs of a search share.
+#[derive(Default)]
+pub(crate) struct Ground {
+    /// Whether runtimes have sockets; without a database they need none.
+    pub io: Cell<bool>,
+    pub base: OnceCell<Base>,
+    /// Columns that differ from run to run of one schedule.
+    pub mask: RefCell<Mask>,
+}
+
 /// One run's.
 pub(crate) struct Stage {
     pub how: How,
+    pub ground: Rc<Ground>,
+    /// Whether this run has a database.
+    pub at_base: Cell<bool>,
+    /// Whose step is under way: what arrives at the gate is its.
+    pub turn: Cell<Option<usize>>,
+    /// Whose transactions are open, by session.
+    pub owners: RefCell<BTreeMap<u32, usize>>,
     pub house: Arc<House>,
     pub seats: RefCell<Vec<Seat>>,
     pub always: RefCell<Vec<Always>>,
@@ -66,9 +95,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub fn new(cursor: Cursor<Touch>, how: How) -> Rc<Self> {
+    pub fn new(cursor: Cursor<Touch>, how: How, ground: Rc<Ground>) -> Rc<Self> {
         Rc::new(Self {
             how,
+            ground,
+            at_base: Cell::new(false),
+            turn: Cell::new(None),
+            owners: RefCell::default(),
             house: Arc::default(),
             seats: RefCell::default(),
             always: RefCell::default(),
@@ -86,6 +119,47 @@ impl Stage {
     pub fn seat(&self, name: Cow<'static, str>, kind: Kind, work: Work) {
         let seat = Seat::new(name, kind, work, &self.house);
         self.seats.borrow_mut().push(seat);
+    }
+
+    /// The run's database, if it has one.
+    pub fn base(&self) -> Option<&Base> {
+        self.ground.base.get().filter(|_| self.at_base.get())
+    }
+
+    /// Lets flow what the gate has to say, and books what arrives there; what has moved.
+    pub fn flow(&self) -> Result<Moved, String> {
+        let Some(base) = self.base() else {
+            return Ok(Moved::Nothing);
+        };
+        let turn = self.turn.get();
+        let flow = base.flow(turn.is_some())?;
+        let mut seats = self.seats.borrow_mut();
+        let mut owners = self.owners.borrow_mut();
+        for told in flow.told {
+            match told {
+                Told::Arrived { session, text } => {
+                    // Who has finished does not go on with a transaction that he left open.
+                    let owner = owners.get(&session).copied();
+                    let owner = owner.filter(|owner| !seats[*owner].has_finished());
+                    if let Some(owner) = owner.or(turn) {
+                        let held = Held::Statement { session, text };
+                        seats[owner].held.push_back(held);
+                    }
+                }
+                Told::Withdrawn { session } => {
+                    owners.remove(&session);
+                    for seat in seats.iter_mut() {
+                        seat.held.retain(|held| held.session() != session);
+                        seat.blocked.retain(|blocked| *blocked != session);
+                    }
+                }
+            }
+        }
+        Ok(match flow {
+            Flow { joined: true, .. } => Moved::Clients,
+            Flow { moved: true, .. } => Moved::Bytes,
+            _ => Moved::Nothing,
+        })
     }
 
     /// Those that could move.
