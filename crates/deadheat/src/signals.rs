@@ -5,14 +5,22 @@
 
 use std::io::{Write, stderr};
 use std::process::exit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deadheat_sandbox::end_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Set once the user has asked the search to end.
 pub type Interrupted = Arc<AtomicBool>;
+
+/// What is done before a signal ends the program.
+static AT_THE_END: Mutex<Option<fn()>> = Mutex::new(None);
+
+/// Has something done before a signal ends the program: a terminal is given back as it was.
+pub fn at_the_end(what: Option<fn()>) {
+    *AT_THE_END.lock().unwrap_or_else(PoisonError::into_inner) = what;
+}
 
 /// Begins to listen.
 ///
@@ -59,6 +67,10 @@ async fn serve(
             continue;
         }
         end_all();
+        let last = *AT_THE_END.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last {
+            last();
+        }
         exit(128 + kind.as_raw_value());
     }
 }

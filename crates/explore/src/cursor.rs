@@ -246,6 +246,12 @@ impl<F: Footprint> Run<F> {
         self.events.iter().map(|e| e.actor).collect()
     }
 
+    /// Who could move before a step, counted from 0; nobody after the last.
+    pub fn enabled(&self, at: usize) -> Vec<Actor> {
+        let able = self.enabled.get(at);
+        able.map(|able| able.iter().collect()).unwrap_or_default()
+    }
+
     /// How often an actor was left that could have gone on.
     pub fn preemptions(&self) -> u32 {
         (1..self.events.len())

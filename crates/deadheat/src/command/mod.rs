@@ -11,6 +11,7 @@ mod rules;
 mod saving;
 mod show;
 mod spec;
+mod step;
 
 use std::io::{IsTerminal, Write, stdout};
 
@@ -30,6 +31,7 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
         Command::Init(init) => init::run(&init, interrupted),
         Command::Find(find) => find::run(&find, interrupted),
         Command::Replay(replay) => replay::run(&replay, interrupted),
+        Command::Step(step) => step::run(&step, interrupted),
         Command::Show(show) => show::run(&show),
         Command::Fix(fix) => fix::run(&fix, interrupted),
         Command::Spec(spec) => spec::run(&spec, interrupted),

@@ -6,9 +6,22 @@ use deadheat_scenario::Scenario;
 use deadheat_verdict::Saved;
 
 use crate::problem::Problem;
+use crate::search::Race;
 
 /// The folder of races.
 pub const FOLDER: &str = ".deadheat";
+
+/// A race of a scenario as it is saved.
+pub fn saved(race: &Race, scenario: &Scenario, seed: u64) -> Saved {
+    let path = scenario_from_race(&scenario.path);
+    let fingerprint = scenario.fingerprint();
+    let mut saved = Saved::new(&path, &fingerprint, &race.record, &race.finding, seed);
+    saved.written.clone_from(&race.written);
+    saved.left_out.clone_from(&race.left_out);
+    saved.history.clone_from(&race.history);
+    saved.without_requests.clone_from(&race.without_requests);
+    saved
+}
 
 /// Saves a race; returns the file's path, relative to the working folder. The same race of the same scenario takes
 /// the place of its earlier file.
@@ -45,7 +58,7 @@ fn is_same(path: &Path, saved: &Saved) -> bool {
 }
 
 /// The scenario's path as the saved race names it: from the race's folder, so that both can move together.
-pub fn scenario_from_race(scenario: &Path) -> String {
+fn scenario_from_race(scenario: &Path) -> String {
     relative(scenario, Path::new(FOLDER))
 }
 

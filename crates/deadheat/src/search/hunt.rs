@@ -332,7 +332,7 @@ impl<'a> Hunt<'a> {
     }
 
     /// Runs the schedule again: a race that cannot be repeated is none.
-    fn confirm(
+    pub(super) fn confirm(
         &mut self,
         record: &Record,
         run: &Run<Footprint>,
