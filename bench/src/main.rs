@@ -1,7 +1,7 @@
 //! Measures what the project promises about speed, and writes `results.md` and `results.json` beside itself.
 //!
 //! Run it through `make bench`, from the root of the repository: it needs the release builds of `deadheat`, of the
-//! lobby and of the samplers. What each figure is and how it is taken is told in `bench/README.md`.
+//! lobby, of the samplers and of the reduction. What each figure is and how it is taken is told in `bench/README.md`.
 
 mod bed;
 mod finding;
@@ -47,7 +47,8 @@ fn main() -> Fallible<()> {
     let scaling = tell("one lab against two", scaling)?;
     let thinking = tell("time spent in the explorer", || thinking(&scaling))?;
     let searches = tell("searches", || finding::all(LABS))?;
-    let samplers = tell("samplers", samplers)?;
+    let samplers = tell("samplers", || example("samplers"))?;
+    let reduction = tell("reduction", || example("reduction"))?;
     let results = Results {
         machine: machine::look()?,
         direct,
@@ -56,6 +57,7 @@ fn main() -> Fallible<()> {
         thinking,
         searches,
         samplers,
+        reduction,
     };
     let json = serde_json::to_string_pretty(&results)?;
     std::fs::write("bench/results.json", json + "\n")?;
@@ -70,13 +72,17 @@ fn only(part: &str) -> Fallible<()> {
     match part {
         "direct" => println!("{:#?}", direct()?),
         "scaling" => println!("{:#?}", scaling()?),
+        "thinking" => println!("{:#?}", thinking(&scaling()?)?),
         "specs" => specs::measure()?,
         "passing" => {
             let page = passing::measure()?;
             std::fs::write("bench/passing.md", &page)?;
             println!("{page}");
         }
-        _ => return Err(format!("`{part}` is none of `direct`, `scaling`, `specs` and `passing`").into()),
+        _ => {
+            let parts = "`direct`, `scaling`, `thinking`, `specs` and `passing`";
+            return Err(format!("`{part}` is none of {parts}").into());
+        }
     }
     Ok(())
 }
@@ -148,8 +154,9 @@ fn thinking(scaling: &Scaling) -> Fallible<Thinking> {
     })
 }
 
-fn samplers() -> Fallible<String> {
-    let run = Command::new("target/release/examples/samplers").output()?;
+/// What an example of the explorer prints.
+fn example(name: &str) -> Fallible<String> {
+    let run = Command::new(format!("target/release/examples/{name}")).output()?;
     if !run.status.success() {
         return Err(String::from_utf8_lossy(&run.stderr).into());
     }

@@ -15,6 +15,8 @@ pub struct Results {
     pub searches: Vec<Search>,
     /// The table as it was printed.
     pub samplers: String,
+    /// The same.
+    pub reduction: String,
 }
 
 /// Where it was measured, and with what.

@@ -3,8 +3,9 @@
 //!
 //!     cargo run --release -p deadheat-explore --example reduction
 //!
-//! Markdown. The time is that of a run in the explorer and the model together, in microseconds; the model's part is
-//! small. The largest published sizes are left out.
+//! Markdown, for `bench/results.md`: programs that cost both the same number of runs are summed up in one line. The time
+//! is that of a run in the explorer and the model together, in microseconds; the model's part is small. The largest
+//! published sizes are left out.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -45,6 +46,7 @@ fn main() {
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --- |");
     let table: BTreeMap<String, Entry> =
         toml::from_str(include_str!("../tests/data/traces.toml")).expect("it is TOML");
+    let mut alike = (0, Row::default());
     for (program, entry) in table {
         let largest = entry.counts.iter().filter(|(_, count)| **count <= MOST);
         let Some((size, _)) = largest.max_by_key(|(_, count)| **count) else {
@@ -52,9 +54,22 @@ fn main() {
         };
         let mut row = Row::default();
         let foreseen = row.add(&known::named(&program, size));
+        if (row.source.0, row.source.1) == (row.wakeup.0, row.wakeup.1) {
+            alike.1.join(&row);
+            alike.0 += 1;
+            continue;
+        }
         let steps = if foreseen { "foreseen" } else { "drift" };
         row.print(&format!("{program}({size})"), steps);
     }
+    alike
+        .1
+        .print(&format!("{} other published programs", alike.0), "both");
+    generated();
+}
+
+/// The generated programs, those whose steps can be foreseen apart.
+fn generated() {
     let (mut foreseen, mut drifting) = (Row::default(), Row::default());
     let small = (0_u64..).filter_map(|seed| {
         let machine = Generated::new(seed).machine();

@@ -21,6 +21,7 @@ fn main() {
     let first = arguments.next().unwrap_or(1 << 32);
     let programs = arguments.next().unwrap_or(u64::MAX);
     let (mut done, mut runs, mut traces) = (0_u64, 0, 0);
+    println!("models of programs, from seed {first} on");
     for seed in first.. {
         if done == programs {
             break;
