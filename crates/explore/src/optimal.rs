@@ -23,12 +23,14 @@
 //! some branches it would have added later. Sleep sets need no mending, because they are made of steps that were run at
 //! their very place; guides are dropped, where they were not followed yet.
 //!
-//! *Why a drift is seen before it does harm*: say a step is trusted to touch `f`, and would touch `g` at the place
+//! *Why a drift is seen before it does harm* (an argument, not a proof): say a step is trusted to touch `f`, and would touch `g` at the place
 //! that it is moved to. The two differ because of something it read that an event before it changed; up to there both read
 //! the same. The reversal is left out in favour of a branch that commutes with `f`. If that branch's step commutes with `g`
 //! too, the step is made in a run through it and touches `g`; if not, the step still comes to read what made the difference
 //! before it can meet that branch's change, and touches something that is not `f`. Either way a run shows it, and
-//! what is owed is paid. The tests hold that against brute force, on programs with drift and without.
+//! what is owed is paid. The tests hold that against brute force, on programs with drift and without, of a model and on a
+//! real server. It takes footprints that mean the same in whichever lab a step was made: sessions that were named by
+//! numbers of their lab once made waits commute that do not, and an outcome was lost.
 
 use std::collections::BTreeSet;
 
