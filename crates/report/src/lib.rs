@@ -18,7 +18,7 @@ mod style;
 mod summary;
 
 pub use cures::{Advice, Change, Cures, NotTried, Tried, cures};
-pub use github::annotation;
+pub use github::{annotation, step_summary};
 pub use junit::{JunitError, junit};
 pub use outcome::outcome;
 pub use page::page;

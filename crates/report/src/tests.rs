@@ -305,7 +305,32 @@ fn junit_has_a_case_a_scenario() {
         report(Verdict::Bug),
         report(Verdict::Unrepeatable),
     ];
-    insta::assert_snapshot!(crate::junit(&reports).unwrap());
+    let cases: Vec<_> = ["a.toml", "b.toml", "c.toml", "d.toml"]
+        .map(str::to_owned)
+        .into_iter()
+        .zip(&reports)
+        .collect();
+    insta::assert_snapshot!(crate::junit(&cases).unwrap());
+}
+
+#[test]
+fn the_summary_of_a_step_shows_the_race() {
+    let races = [(lobby(), ".deadheat/lobby-1.json".to_owned())];
+    insta::assert_snapshot!(crate::step_summary(&raced(), "tests/lobby.toml", &races));
+}
+
+#[test]
+fn the_summary_of_a_step_stays_short_and_whole() {
+    let races = vec![(lobby(), "race.json".to_owned()); 23];
+    let mut named = report(Verdict::Clean);
+    named.notes = vec!["a ```` in a statement".to_owned()];
+    let text = crate::step_summary(&named, "odd`name.toml", &races);
+    assert!(
+        text.starts_with("### clean: ``odd`name.toml``\n\n`````text\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("<details").count(), 20);
+    assert!(text.contains("… and 3 more"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::io::{Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
     let mut reports = Vec::new();
     let mut annotations = Vec::new();
     let mut races = Vec::new();
+    let mut step_summary = String::new();
+    let mut searched = Vec::new();
     let mut worst = 0;
     for scenario in &scenarios {
         if interrupted.load(Ordering::SeqCst) && !reports.is_empty() {
@@ -48,6 +51,9 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
             Ok(found) => {
                 print(&found.text)?;
                 let file = scenario.path.display().to_string();
+                let told = deadheat_report::step_summary(&found.report, &file, &found.races);
+                step_summary.push_str(&told);
+                searched.push(scenario.path.as_path());
                 annotations.extend(deadheat_report::annotation(&found.report, &file));
                 worst = worst.max(found.report.verdict.exit_code());
                 reports.push(found.report);
@@ -61,15 +67,20 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         }
     }
     if let Some(file) = &find.junit {
-        let text = deadheat_report::junit(&reports)
+        let names = case_names(&searched);
+        let cases: Vec<_> = names.into_iter().zip(&reports).collect();
+        let text = deadheat_report::junit(&cases)
             .map_err(|error| Problem::other(format!("JUnit XML: {error}"), None))?;
         std::fs::write(file, text).map_err(|error| Problem::file(file, "write", &error))?;
     }
     if let Some(file) = &find.report {
         write_page(file, &races, &reports)?;
     }
-    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") && !find.json {
-        print(&annotations.concat())?;
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        if !find.json {
+            print(&annotations.concat())?;
+        }
+        add_to_step_summary(&step_summary)?;
     }
     Ok(worst)
 }
@@ -82,6 +93,34 @@ pub fn with_defaults(scenario: &Path, interrupted: &Interrupted) -> Result<u8, P
         .and_then(|words| Find::from_arg_matches(&words))
         .map_err(|error| Problem::other(error.to_string(), None))?;
     run(&find, interrupted)
+}
+
+/// Names for the scenarios' test cases: their files' names, and their paths where two have the same.
+fn case_names(scenarios: &[&Path]) -> Vec<String> {
+    let names: Vec<String> = scenarios.iter().map(|path| file_name(path)).collect();
+    let named = scenarios.iter().zip(&names).map(|(path, name)| {
+        let same = names.iter().filter(|other| *other == name).count();
+        if same > 1 {
+            path.display().to_string()
+        } else {
+            name.clone()
+        }
+    });
+    named.collect()
+}
+
+/// Adds what was found to the summary that GitHub Actions shows of the step, if there is one.
+fn add_to_step_summary(text: &str) -> Result<(), Problem> {
+    let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) else {
+        return Ok(());
+    };
+    let file = Path::new(&file);
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| Problem::file(file, "write", &error))
 }
 
 /// Writes what was found as a page.

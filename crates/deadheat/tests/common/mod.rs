@@ -40,7 +40,8 @@ impl Bench {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", venv.display()))
             .env("NO_COLOR", "1")
-            .env_remove("GITHUB_ACTIONS");
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY");
         command
     }
 
