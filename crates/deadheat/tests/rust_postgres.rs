@@ -1,6 +1,9 @@
 //! Races of async code with a real database, in Rust tests.
 
-use deadheat::task::{Failure, Options, Report, check, replay};
+use std::error::Error;
+use std::rc::Rc;
+
+use deadheat::task::{Options, Report, check, replay};
 use deadheat::{Lab, point};
 use deadpool_postgres::{Manager, Pool};
 use tokio_postgres::NoTls;
@@ -14,18 +17,22 @@ fn options(name: &str) -> Options {
     }
 }
 
+fn exhausted<Fut: Future<Output = ()>>(options: &Options, test: impl Fn(Lab) -> Fut) -> Report {
+    let mut options = options.clone();
+    options.exhaust = true;
+    check(&options, test).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
 fn pool(url: &str) -> Pool {
     let config = url.parse().expect("a URL");
     let manager = Manager::new(config, NoTls);
     Pool::builder(manager).max_size(4).build().expect("a pool")
 }
 
-async fn join(pool: &Pool, nick: &str) -> Result<bool, Box<dyn std::error::Error>> {
+async fn join(pool: &Pool, nick: &str) -> Result<bool, Box<dyn Error>> {
     let client = pool.get().await?;
-    let players: i64 = client
-        .query_one("select count(*) from players", &[])
-        .await?
-        .get(0);
+    let count = "select count(*) from players";
+    let players: i64 = client.query_one(count, &[]).await?.get(0);
     if players < 4 {
         let insert = "insert into players (nick) values ($1)";
         client.execute(insert, &[&nick]).await?;
@@ -39,7 +46,7 @@ async fn lobby(lab: Lab) {
     for nick in ["tom", "richard"] {
         let pool = pool.clone();
         lab.actor(nick, async move {
-            join(&pool, nick).await.map_err(|error| error.to_string())
+            join(&pool, nick).await.expect("the database answers")
         });
     }
 }
@@ -48,8 +55,143 @@ async fn lobby(lab: Lab) {
 fn a_fifth_player_sneaks_in() {
     let options = options("a_fifth_player_sneaks_in");
     let failure = check(&options, lobby).expect_err("there is a race");
-    println!("{failure}");
+    insta::assert_snapshot!(failure);
     let schedule = failure.schedule().expect("it has a schedule");
     let again = replay(&options, schedule, lobby).expect_err("it is there again");
-    println!("{again}");
+    assert_eq!(
+        again
+            .to_string()
+            .replace("replayed", "found in run 2, with 1 preemption"),
+        failure.to_string()
+    );
+}
+
+async fn join_with_lock(pool: &Pool, nick: &str) -> Result<bool, Box<dyn Error>> {
+    let mut client = pool.get().await?;
+    let lobby = client.transaction().await?;
+    let seats: i32 = lobby
+        .query_one("select seats from lobby for update", &[])
+        .await?
+        .get(0);
+    let count = "select count(*) from players";
+    let players: i64 = lobby.query_one(count, &[]).await?.get(0);
+    let free = players < i64::from(seats);
+    if free {
+        let insert = "insert into players (nick) values ($1)";
+        lobby.execute(insert, &[&nick]).await?;
+    }
+    lobby.commit().await?;
+    Ok(free)
+}
+
+#[test]
+fn a_lock_keeps_the_fifth_player_out() {
+    let report = exhausted(&options("a_lock"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        for nick in ["tom", "richard"] {
+            let pool = pool.clone();
+            lab.actor(nick, async move {
+                join_with_lock(&pool, nick)
+                    .await
+                    .expect("the database answers")
+            });
+        }
+    });
+    println!("{report}");
+}
+
+#[test]
+fn a_blocking_client_loses_an_update() {
+    let failure = check(&options("a_blocking_client"), |lab: Lab| async move {
+        let url = lab.postgres(LOBBY);
+        for nick in ["tom", "richard"] {
+            let url = url.clone();
+            lab.thread(nick, move || {
+                let mut client = postgres::Client::connect(&url, postgres::NoTls)
+                    .expect("the database lets it in");
+                let row = client.query_one("select seats from lobby", &[]);
+                let seats: i32 = row.expect("there is a lobby").get(0);
+                point!("counted", seats);
+                let update = "update lobby set seats = $1";
+                client
+                    .execute(update, &[&(seats + 1)])
+                    .expect("it can be changed");
+            });
+        }
+    });
+    insta::assert_snapshot!(failure.expect_err("there is a race"));
+}
+
+/// A cache behind a mutex, filled from the database and thrown away with a change.
+struct Cache {
+    seats: tokio::sync::Mutex<Option<i32>>,
+    pool: Pool,
+}
+
+impl Cache {
+    async fn seats(&self) -> Result<i32, Box<dyn Error>> {
+        if let Some(seats) = *self.seats.lock().await {
+            return Ok(seats);
+        }
+        let client = self.pool.get().await?;
+        let row = client.query_one("select seats from lobby", &[]).await?;
+        let seats = row.get(0);
+        point!("fills_the_cache", seats).await;
+        *self.seats.lock().await = Some(seats);
+        Ok(seats)
+    }
+
+    async fn add_seat(&self) -> Result<(), Box<dyn Error>> {
+        let client = self.pool.get().await?;
+        let update = "update lobby set seats = seats + 1";
+        client.execute(update, &[]).await?;
+        *self.seats.lock().await = None;
+        Ok(())
+    }
+}
+
+/// The cache must hold what the database holds, or nothing, when everybody is done.
+async fn stale_cache(lab: Lab) {
+    let pool = pool(&lab.postgres(LOBBY));
+    let seats = tokio::sync::Mutex::default();
+    let cache = Rc::new(Cache { seats, pool });
+    let reader = Rc::clone(&cache);
+    lab.actor("reader", async move {
+        reader.seats().await.expect("the database answers");
+    });
+    let writer = Rc::clone(&cache);
+    lab.actor("writer", async move {
+        writer.add_seat().await.expect("the database answers");
+    });
+    lab.run().await;
+    assert_ne!(*cache.seats.lock().await, Some(4), "the cache is stale");
+}
+
+#[test]
+fn a_cache_keeps_a_value_that_was_read_before_the_change() {
+    let failure = check(&options("a_stale_cache"), stale_cache);
+    insta::assert_snapshot!(failure.expect_err("there is a race"));
+}
+
+#[test]
+fn sqlx_too_lets_a_fifth_player_in() {
+    let failure = check(&options("sqlx_too"), |lab: Lab| async move {
+        let url = lab.postgres(LOBBY);
+        let pool = sqlx::postgres::PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy(&url)
+            .expect("a pool");
+        for nick in ["tom", "richard"] {
+            let pool = pool.clone();
+            lab.actor(nick, async move {
+                let count = sqlx::query_scalar("select count(*) from players");
+                let players: i64 = count.fetch_one(&pool).await.expect("a count");
+                if players < 4 {
+                    let insert = sqlx::query("insert into players (nick) values ($1)");
+                    insert.bind(nick).execute(&pool).await.expect("a row");
+                }
+            });
+        }
+    });
+    insta::assert_snapshot!(failure.expect_err("there is a race"));
 }

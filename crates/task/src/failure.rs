@@ -123,9 +123,11 @@ impl Fault {
         for (table, rows) in &played.outcome.tables {
             let none = Vec::new();
             let others = other.tables.get(table).unwrap_or(&none);
-            if rows != others {
-                let (here, there) = (rows.join(" "), others.join(" "));
-                differences.push(format!("table {table} has {here}, not {there}"));
+            for row in without(rows, others) {
+                differences.push(format!("table {table} has a row {row}"));
+            }
+            for row in without(others, rows) {
+                differences.push(format!("table {table} has no row {row}"));
             }
         }
         let order: Vec<&str> = order.iter().map(name).collect();
@@ -167,6 +169,19 @@ impl fmt::Display for Fault {
         }
         Ok(())
     }
+}
+
+/// The rows of one that the other has not, or not as often.
+fn without<'r>(one: &'r [String], other: &[String]) -> Vec<&'r String> {
+    let mut left: Vec<&String> = other.iter().collect();
+    let mut only = Vec::new();
+    for row in one {
+        match left.iter().position(|there| *there == row) {
+            Some(index) => drop(left.swap_remove(index)),
+            None => only.push(row),
+        }
+    }
+    only
 }
 
 /// One line a step.

@@ -214,8 +214,7 @@ where
     stage.clear();
     // Tasks that served the actors end now, if they end when nobody needs them any longer.
     quiet::quiet().await;
-    if let Some(base) = stage.base() {
-        base.end().map_err(Early::Panicked)?;
+    if stage.base().is_some() {
         settle().await;
     }
     Ok(Instant::now() == start)

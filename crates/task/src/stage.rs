@@ -186,6 +186,10 @@ impl Stage {
         drop(seats);
         drop(self.always.take());
         drop(self.state.take());
+        if let Some(base) = self.base() {
+            // A thread may wait for an answer that will not come. What goes wrong here is told at the next run.
+            let _ = base.end();
+        }
         for thread in threads {
             thread.bury();
         }

@@ -1,11 +1,11 @@
 //! Blocking code as an actor: a thread of its own that runs only while it is its turn.
 //!
-//! Its steps end at points and at its end. What else it may wait for (a mutex, a blocking receive) is not seen; that it
+//! Its steps end at points, at statements that it sends to the test's database, and at its end. What else it may wait for (a mutex, a blocking receive) is not seen; that it
 //! waits is: the thread sleeps, and was not switched to for several looks. Then it has *stalled*, and goes on by itself
 //! when something else has moved. Who gets a mutex is the system's choice then, so a search in which a thread stalled is
 //! never called complete.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -20,12 +20,14 @@ use deadheat_point::{Call, Gate, attach};
 use crate::panics;
 use crate::record::Wrong;
 use crate::seat::{Place, Where};
-use crate::stage::Stage;
+use crate::stage::{Moved, Stage};
 
 /// Time between two looks at a thread.
 const GAP: Duration = Duration::from_micros(300);
 /// Looks in a row that found it asleep, after which it has stalled.
 const LOOKS: u32 = 12;
+/// The same before the database is asked whether the thread waits for it.
+const LOOKS_AT_BASE: u32 = 2;
 /// How long threads are given to end when the run is over.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -74,8 +76,8 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until the thread stops; `false` if it has stalled.
-    fn stops(&self) -> bool {
+    /// Waits until the thread stops; `false` if it was found asleep in so many looks in a row.
+    fn stops(&self, looks: u32) -> bool {
         let mut state = self.lock();
         let mut last = None;
         let mut still = 0;
@@ -89,7 +91,7 @@ impl Shared {
                 0
             };
             last = look;
-            if still == LOOKS {
+            if still == looks {
                 return !matches!(state.phase, Phase::Running);
             }
         }
@@ -141,6 +143,8 @@ impl Gate for Held {
 pub(crate) struct Thread {
     shared: Arc<Shared>,
     handle: RefCell<Option<JoinHandle<()>>>,
+    /// It waits for the database, which goes on when its actor is chosen.
+    asks: Cell<bool>,
 }
 
 impl Thread {
@@ -167,6 +171,7 @@ impl Thread {
         Ok(Rc::new(Self {
             shared,
             handle: RefCell::new(Some(handle)),
+            asks: Cell::new(false),
         }))
     }
 
@@ -181,12 +186,12 @@ impl Thread {
 
     /// Whether it is neither held nor at its end.
     pub fn is_loose(&self) -> bool {
-        matches!(self.shared.lock().phase, Phase::Running)
+        !self.asks.get() && matches!(self.shared.lock().phase, Phase::Running)
     }
 
     /// Waits until it stops, or sleeps; whether it has stopped.
     pub fn comes_to_rest(&self) -> bool {
-        self.shared.stops()
+        self.shared.stops(LOOKS)
     }
 
     /// The run is over: lets it end, if it can.
@@ -257,13 +262,18 @@ where
                 }
                 Err(error) => panic!("a thread cannot be started: {error}"),
             }
-        } else if let Some(thread) = &this.thread {
+        } else if let Some(thread) = &this.thread
+            && !thread.asks.get()
+        {
+            // One that has asked the database went on by itself, perhaps to a point already.
             thread.go_on();
         }
         let Some(thread) = &this.thread else {
             return Poll::Pending;
         };
-        thread.shared.stops();
+        if let Some(why) = this.stage.follow(thread) {
+            this.stage.wrong.borrow_mut().get_or_insert(why);
+        }
         let mut state = thread.shared.lock();
         match &state.phase {
             Phase::Held(at) => {
@@ -278,6 +288,7 @@ where
                 this.stage.panicked(message);
                 Poll::Pending
             }
+            Phase::Running if thread.asks.get() => Poll::Pending,
             Phase::Running => {
                 state.waker = Some(context.waker().clone());
                 this.stage.stalled.set(true);
@@ -306,6 +317,33 @@ impl Stage {
             let wrong = Wrong::Panicked { who, message };
             self.wrong.borrow_mut().get_or_insert(wrong);
         }
+    }
+
+    /// Waits until the thread whose turn it is stops, asks the database, or has stalled.
+    fn follow(&self, thread: &Thread) -> Option<Wrong> {
+        thread.asks.set(false);
+        if self.base().is_none() {
+            thread.shared.stops(LOOKS);
+            return None;
+        }
+        let mut idle = 0;
+        while !thread.shared.stops(LOOKS_AT_BASE) && idle < LOOKS {
+            match self.flow() {
+                Ok(Moved::Nothing) => idle += LOOKS_AT_BASE,
+                Ok(_) => idle = 0,
+                Err(why) => return Some(Wrong::Database(why)),
+            }
+            if let Some(current) = self.current.get() {
+                // Borrowed by nobody while an actor is polled.
+                let seat = &mut self.seats.borrow_mut()[current];
+                seat.asks = !seat.held.is_empty();
+                thread.asks.set(seat.asks);
+                if seat.asks {
+                    return None;
+                }
+            }
+        }
+        None
     }
 
     /// The threads that neither are held nor have ended.

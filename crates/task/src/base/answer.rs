@@ -223,7 +223,7 @@ impl Hall {
         let asked: Vec<i32> = pids.keys().copied().collect();
         let rows = self.control().query(BLOCKING, &[&asked]).await;
         let mut waits = BTreeMap::new();
-        for row in rows.map_err(said)? {
+        for row in rows.map_err(|error| said(&error))? {
             let by: BTreeSet<i32> = row.get::<_, Vec<i32>>(1).into_iter().collect();
             let by_session = self.conns.iter().filter(|(_, conn)| by.contains(&conn.pid));
             let by_session: Vec<u32> = by_session.map(|(session, _)| *session).collect();

@@ -163,7 +163,9 @@ impl Hall {
         let catalog = database.snapshot().await.map_err(in_words)?;
         let template = database.freeze().await.map_err(in_words)?;
         let database = template.fork().await.map_err(in_words)?;
-        let tables = rows::list(database.control()).await.map_err(said)?;
+        let tables = rows::list(database.control())
+            .await
+            .map_err(|error| said(&error))?;
         let address = server.address();
         let folder = address.socket.clone();
         let folder = folder.ok_or("the server has no socket")?;
@@ -221,7 +223,9 @@ impl Hall {
                 let used = std::mem::replace(&mut self.database, copy);
                 used.drop().await.map_err(in_words)?;
                 self.utility = false;
-                self.tables = rows::list(self.database.control()).await.map_err(said)?;
+                self.tables = rows::list(self.database.control())
+                    .await
+                    .map_err(|error| said(&error))?;
             }
             Err(error) => return Err(in_words(error)),
         }
@@ -390,9 +394,13 @@ impl Hall {
     /// What the tables hold now.
     async fn tables(&mut self) -> Result<Vec<Table>, String> {
         if self.utility {
-            self.tables = rows::list(self.control()).await.map_err(said)?;
+            self.tables = rows::list(self.control())
+                .await
+                .map_err(|error| said(&error))?;
         }
-        rows::read(self.control(), &self.tables).await.map_err(said)
+        rows::read(self.control(), &self.tables)
+            .await
+            .map_err(|error| said(&error))
     }
 
     /// Ends all sessions.
@@ -437,7 +445,7 @@ pub(super) fn in_words(error: impl std::fmt::Display) -> String {
 }
 
 /// What the server said to a question of ours.
-pub(super) fn said(error: tokio_postgres::Error) -> String {
+pub(super) fn said(error: &tokio_postgres::Error) -> String {
     let why = match error.as_db_error() {
         Some(error) => error.message().to_owned(),
         None => error.to_string(),

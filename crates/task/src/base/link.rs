@@ -16,7 +16,7 @@ const CHUNK: usize = 16 * 1024;
 /// All clients of a gate. Dropping it closes them.
 #[derive(Default)]
 pub(super) struct Links {
-    links: Vec<Arc<Link>>,
+    all: Vec<Arc<Link>>,
     tasks: JoinSet<()>,
     /// Bytes that clients have sent.
     heard: Arc<AtomicU64>,
@@ -57,7 +57,7 @@ impl Links {
         let heard = Arc::clone(&self.heard);
         self.tasks.spawn(towards_gate(reading, to_gate, heard));
         self.tasks.spawn(keep(from_gate, Arc::clone(&link)));
-        self.links.push(link);
+        self.all.push(link);
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl Links {
     /// when the client has read what is before it.
     pub fn flow(&mut self) -> bool {
         let mut moved = false;
-        for link in &self.links {
+        for link in &self.all {
             let mut kept = link.kept();
             while !kept.bytes.is_empty() {
                 match (&link.client).write(&kept.bytes) {
@@ -90,7 +90,7 @@ impl Links {
                 moved = true;
             }
         }
-        self.links.retain(|link| !link.kept().closed);
+        self.all.retain(|link| !link.kept().closed);
         while self.tasks.try_join_next().is_some() {}
         moved
     }
@@ -98,7 +98,7 @@ impl Links {
     /// Closes all.
     pub fn close(&mut self) {
         self.tasks.abort_all();
-        self.links.clear();
+        self.all.clear();
     }
 }
 
