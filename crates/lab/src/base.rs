@@ -201,6 +201,17 @@ impl Base {
             .collect())
     }
 
+    /// Whether the server process is there.
+    pub async fn is_alive(&self, pid: i32) -> Result<bool, Trouble> {
+        let asked = "select from pg_stat_activity where pid = $1";
+        Ok(!self
+            .database
+            .control()
+            .query(asked, &[&pid])
+            .await?
+            .is_empty())
+    }
+
     /// What the runs since the last call of [`Base::put_back`] wrote.
     pub fn written(&self) -> Written {
         let written = self.ledger.written();

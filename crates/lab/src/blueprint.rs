@@ -1,7 +1,9 @@
 //! What labs are made from: the scenario's databases, set up once and frozen, to be copied by every lab.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use deadheat_explore::Actor;
 use deadheat_sandbox::{Database, PrivateOptions, Server, Spawn, Template};
 use deadheat_scenario::{Database as Plan, Scenario};
 
@@ -65,6 +67,13 @@ impl Blueprint {
             cure: Arc::default(),
         };
         drawn.with_before().await
+    }
+
+    /// The actors of the scenario that stand for faults.
+    pub fn faults(&self) -> BTreeSet<Actor> {
+        let actors = self.scenario.actors.iter().enumerate();
+        let faults = actors.filter(|(_, actor)| actor.fault.is_some());
+        faults.map(|(n, _)| Actor(n as u16)).collect()
     }
 
     /// Another scenario on the same databases, as they were set up: what it says of databases itself is not looked at,

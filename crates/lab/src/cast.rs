@@ -6,24 +6,28 @@ use std::sync::Arc;
 
 use deadheat_explore::Actor;
 use deadheat_sandbox::Look;
-use deadheat_scenario::{Command, Request, SqlStep};
+use deadheat_scenario::{Command, FaultKind, Request, SqlStep};
 
 use crate::again::Again;
 use crate::driver::Driver;
 use crate::error::Trouble;
-use crate::run::Seat;
+use crate::run::{Fault, Seat};
 use crate::service::{Surroundings, spawn};
 use crate::stage::Stage;
 
 /// All actors, by [`Actor`] index.
 pub(crate) struct Cast {
     pub actors: Vec<Role>,
+    /// The most faults that a run may have.
+    pub most_faults: u32,
 }
 
 /// One actor.
 pub(crate) struct Role {
     pub name: String,
     pub script: Script,
+    /// If it stands for a fault: which.
+    pub fault: Option<Fault>,
 }
 
 /// What an actor does.
@@ -42,6 +46,8 @@ pub(crate) enum Script {
         /// Tag of its connections at the gate.
         tag: u32,
     },
+    /// Nothing: it is the crash of another.
+    Crash,
 }
 
 impl Cast {
@@ -54,7 +60,31 @@ impl Cast {
 
     /// Whether the actor's code runs in processes that can be looked at.
     pub fn watched(&self, actor: Actor) -> bool {
-        !matches!(self.role(actor).script, Script::Sql { .. })
+        !matches!(self.role(actor).script, Script::Sql { .. } | Script::Crash)
+    }
+
+    /// Whether the actor's code runs in a service.
+    pub fn is_request(&self, actor: Actor) -> bool {
+        matches!(self.role(actor).script, Script::Http(_))
+    }
+
+    /// The fault that the actor stands for, if it does.
+    pub fn fault(&self, actor: Actor) -> Option<Fault> {
+        self.role(actor).fault
+    }
+
+    /// What may happen to the actor.
+    pub fn faults_of(&self, actor: Actor) -> impl Iterator<Item = FaultKind> {
+        let faults = self.actors.iter().filter_map(|role| role.fault);
+        faults
+            .filter(move |fault| fault.of == Some(actor))
+            .map(|fault| fault.kind)
+    }
+
+    /// The actor that this one does the same as: itself, unless it is a second delivery.
+    pub fn original(&self, actor: Actor) -> Actor {
+        let fault = self.fault(actor);
+        fault.and_then(|fault| fault.of).unwrap_or(actor)
     }
 
     /// Whether statements that come through a service's gate can be the actor's.
@@ -85,7 +115,8 @@ impl Cast {
         let again = Again::times(stage.cure.retries);
         Ok(match &role.script {
             Script::Http(requests) => {
-                let browser = stage.browsers.get(&role.name).cloned().unwrap_or_default();
+                let known = &self.role(self.original(actor)).name;
+                let browser = stage.browsers.get(known).cloned().unwrap_or_default();
                 let made = requests.iter().enumerate();
                 let made = made.filter(|(index, _)| !without.contains(index));
                 let requests = made.map(|(_, request)| request.clone()).collect();
@@ -98,6 +129,7 @@ impl Cast {
                 let process = spawn(command, surroundings)?;
                 Driver::command(actor, command.run.clone(), process, say)
             }
+            Script::Crash => return Err(Trouble::bug("a crash has nothing to do")),
             Script::Sql { steps, .. } => {
                 let client = stage
                     .clients

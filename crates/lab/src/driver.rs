@@ -95,6 +95,14 @@ impl Driver {
         self.task.abort();
     }
 
+    /// Ends the driver, and kills its process without a word.
+    pub fn kill(self) {
+        self.task.abort();
+        if let Some(process) = &self.process {
+            process.kill();
+        }
+    }
+
     /// An actor that sends HTTP requests.
     pub fn http(
         actor: Actor,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadheat_explore::Actor;
 use deadheat_gate::{Gate, Points, Reword, ToServer, Upstream};
 use deadheat_sandbox::{Address, Database, Tls};
-use deadheat_scenario::{Reset, Work};
+use deadheat_scenario::{FaultKind, Reset, Work};
 use tokio_postgres::{Config, NoTls};
 
 use crate::cast::{Cast, Role, Script};
@@ -19,6 +19,7 @@ use crate::guard::Guard;
 use crate::http::{Browser, Browsers, Call, send};
 use crate::lab::Lab;
 use crate::record::Reply;
+use crate::run::Fault;
 use crate::service::{LOG_LINES, Service, Surroundings, choose_port, shown, spawn};
 use crate::stage::Through;
 
@@ -121,7 +122,16 @@ impl Lab {
         let mut actors = Vec::new();
         for (number, actor) in scenario.actors.iter().enumerate() {
             let through = Through::Actor(Actor(number as u16));
+            let place = |name: &String| {
+                let mut others = scenario.actors.iter();
+                Some(Actor(others.position(|other| other.name == *name)? as u16))
+            };
+            let fault = actor.fault.as_ref().map(|fault| Fault {
+                kind: fault.kind,
+                of: place(&fault.of),
+            });
             let script = match &actor.work {
+                _ if fault.is_some_and(|fault| fault.kind == FaultKind::Crash) => Script::Crash,
                 Work::Requests(requests) => Script::Http(
                     requests
                         .iter()
@@ -150,11 +160,14 @@ impl Lab {
             };
             actors.push(Role {
                 name: actor.name.clone(),
-
                 script,
+                fault,
             });
         }
-        self.cast = Cast { actors };
+        self.cast = Cast {
+            actors,
+            most_faults: scenario.explore.faults,
+        };
         Ok(())
     }
 

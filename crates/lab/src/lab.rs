@@ -1,6 +1,6 @@
 //! A lab: one copy of the scenario's databases, services, gates and actors, that runs one schedule at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::error::Trouble;
 use crate::note::Notes;
 use crate::part::Part;
 use crate::profile::{Phase, Profile};
-use crate::record::{End, Record, Table};
+use crate::record::{End, Fault, Record, Table};
 use crate::run::{Played, Run};
 use crate::stage::Stage;
 use crate::timer::Timer;
@@ -77,7 +77,10 @@ impl Lab {
             said,
         );
         let mut lab = Self {
-            cast: Cast { actors: Vec::new() },
+            cast: Cast {
+                actors: Vec::new(),
+                most_faults: 0,
+            },
             gates: Vec::new(),
             points: Vec::new(),
             services_at: BTreeMap::new(),
@@ -143,9 +146,12 @@ impl Lab {
     /// # Errors
     /// [`Trouble::Unrepeatable`] when they never do.
     pub async fn warm_up(&mut self) -> Result<(), Trouble> {
-        let order: Vec<Actor> = (0..self.cast.actors.len() as u16).map(Actor).collect();
+        let all = (0..self.cast.actors.len() as u16).map(Actor);
+        let (absent, order): (Vec<Actor>, Vec<Actor>) =
+            all.partition(|actor| self.cast.fault(*actor).is_some());
         let serial = Options {
             serial: true,
+            absent,
             ..Options::default()
         };
         let mut last: Option<Record> = None;
@@ -279,8 +285,24 @@ impl Lab {
             end: played.end,
             left_open: played.left_open,
             looks: played.looks,
+            faults: self.faults(&played.struck),
         };
         Ok((record, played.explored))
+    }
+
+    /// The faults that a run may have had, and whether it had them.
+    fn faults(&self, struck: &BTreeSet<Actor>) -> Vec<Fault> {
+        let actors = self.cast.actors.iter().enumerate();
+        let faults = actors.filter_map(|(n, role)| {
+            let (actor, fault) = (Actor(n as u16), role.fault?);
+            Some(Fault {
+                actor,
+                kind: fault.kind,
+                of: fault.of?,
+                struck: struck.contains(&actor),
+            })
+        });
+        faults.collect()
     }
 
     /// Puts everything back to where every run starts.

@@ -245,6 +245,7 @@ mod tests {
             end: End::Finished,
             left_open: Vec::new(),
             looks: Vec::new(),
+            faults: Vec::new(),
         }
     }
 

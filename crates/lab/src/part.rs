@@ -93,6 +93,13 @@ impl Part {
             open.actor = self.place(open.actor).unwrap_or(open.actor);
         }
         let pick = |kept: &Kept| usize::from(kept.actor.0);
+        record.faults.retain_mut(|fault| {
+            let (Some(actor), Some(of)) = (self.place(fault.actor), self.place(fault.of)) else {
+                return false;
+            };
+            (fault.actor, fault.of) = (actor, of);
+            true
+        });
         record.actors = self
             .actors
             .iter()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadheat_explore::Actor;
+pub use deadheat_scenario::FaultKind;
 use serde::{Deserialize, Serialize};
 
 /// One finished (or stuck) run.
@@ -27,6 +28,22 @@ pub struct Record {
     /// a table that could not be read without waiting, or has too many rows, is missing.
     #[serde(skip)]
     pub looks: Vec<BTreeMap<String, Table>>,
+    /// The faults that the run may have had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// A fault that a run may have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The actor that stands for it.
+    pub actor: Actor,
+    /// What it is.
+    pub kind: FaultKind,
+    /// Whom it may happen to.
+    pub of: Actor,
+    /// Whether it happened.
+    pub struck: bool,
 }
 
 /// A transaction that its actor left open.
@@ -57,7 +74,7 @@ pub struct Step {
     pub actor: Actor,
     /// The statements of the step, in order (one for most clients). Empty for a step that sent none.
     pub statements: Vec<Statement>,
-    /// The gate the step was parked at: `postgres`, or `start` for an actor that sent no statement at all.
+    /// The gate the step was parked at: `fault` for what goes wrong, `postgres`, or `start` for an actor that sent no statement at all.
     pub gate: String,
     /// What kind of step it is.
     pub kind: StepKind,
@@ -97,8 +114,12 @@ pub enum StepKind {
     Commit,
     /// The client's own ROLLBACK.
     Rollback,
-    /// An actor ran from its start to its end without any statement.
+    /// An actor ran from its start to its end without any statement; or a fault did not happen.
     Silent,
+    /// A fault happened: the actor that it happens to crashes at its next step.
+    Fault,
+    /// The actor crashed: what was open on the session was undone.
+    Crash,
 }
 
 /// A statement as the client sent it.
@@ -111,6 +132,11 @@ pub struct Statement {
 }
 
 impl Step {
+    /// Whether it is that of a fault that did not happen.
+    pub fn is_idle_fault(&self) -> bool {
+        self.kind == StepKind::Silent && self.gate == "fault"
+    }
+
     /// What must be the same when the step is replayed: who, what, and how it went.
     pub fn identity(&self) -> impl PartialEq + '_ {
         (

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::decode::{At, Context, Decode, Node, Number};
+use crate::fault::{Fault, FaultKind};
 use crate::names::Names;
 use crate::problem::Problem;
 use crate::section::{section, suggest};
@@ -25,6 +26,14 @@ section! {
         name: At<String>,
         /// How many there are of it. `{n}` in its strings is 1, 2, …
         copies: Option<Copies>,
+        /// It may crash between two of its steps: its command is killed, its SQL session ended; of a request, the
+        /// service's connections to the database that work for it are closed.
+        crash: bool = false,
+        /// It may be delivered twice: a second time at any moment after its start, whether or not it is done.
+        repeat: bool = false,
+        /// The client may lose patience while its request is under way, hang up and send it again; the service still
+        /// works on the first. For one `request`.
+        timeout: Option<At<bool>>,
         ..work: WorkKeys,
     }
 }
@@ -50,6 +59,9 @@ pub struct Actor {
     pub name: String,
     /// What it does.
     pub work: Work,
+    /// If it is no actor of the file but one of its faults: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
 }
 
 /// What is done before the runs.
@@ -145,10 +157,10 @@ fn numbered<'a>(item: &Spanned<DeValue<'a>>, n: u64) -> Spanned<DeValue<'a>> {
 }
 
 impl Listed<ActorKeys> {
-    /// The actors, or the problems with them.
+    /// The actors and behind them their faults, or the problems with them.
     pub fn resolve(&self, names: &Names, cx: &mut Context) -> Vec<Actor> {
         let mut seen = BTreeSet::new();
-        let mut actors = Vec::new();
+        let (mut actors, mut faults) = (Vec::new(), Vec::new());
         for keys in &self.0 {
             let name = &keys.name.value;
             if name.trim().is_empty() || name.contains(char::is_control) {
@@ -171,13 +183,56 @@ impl Listed<ActorKeys> {
                     }
                 });
             }
-            let work = keys.work.resolve(keys.at.clone(), names, cx);
-            actors.extend(work.map(|work| Actor {
+            let Some(work) = keys.work.resolve(keys.at.clone(), names, cx) else {
+                continue;
+            };
+            let of_it = keys.faults(&work, cx).into_iter();
+            faults.extend(of_it.map(|fault| (keys.name.span.clone(), fault)));
+            actors.push(Actor {
                 name: name.clone(),
                 work,
-            }));
+                fault: None,
+            });
+        }
+        for (place, fault) in faults {
+            if seen.contains(&fault.name) {
+                let message = format!("there is an actor called `{}`", fault.name);
+                let problem = Problem::at(place, message).label("what may happen to this one");
+                cx.report(problem.help("reports call it so: give the other actor another name"));
+            }
+            actors.push(fault);
         }
         actors
+    }
+}
+
+impl ActorKeys {
+    /// The actors that stand for what may go wrong with this one.
+    fn faults(&self, work: &Work, cx: &mut Context) -> Vec<Actor> {
+        let timeout = self.timeout.as_ref().filter(|timeout| timeout.value);
+        if let Some(timeout) = timeout
+            && !matches!(work, Work::Requests(requests) if requests.len() == 1)
+        {
+            let message = "`timeout` goes with one `request`";
+            let help = "a client hangs up on a request; to have the whole actor come twice, write `repeat = true`";
+            cx.report(Problem::at(timeout.span.clone(), message).help(help));
+        }
+        let kinds = [
+            (self.crash, FaultKind::Crash),
+            (self.repeat, FaultKind::Repeat),
+            (timeout.is_some(), FaultKind::Timeout),
+        ];
+        let allowed = kinds.into_iter().filter(|(allowed, _)| *allowed);
+        allowed
+            .map(|(_, kind)| Actor {
+                name: kind.name(&self.name.value),
+                work: work.clone(),
+                fault: Some(Fault {
+                    kind,
+                    of: self.name.value.clone(),
+                }),
+            })
+            .collect()
     }
 }
 

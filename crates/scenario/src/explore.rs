@@ -26,6 +26,8 @@ section! {
         labs: Option<Number<1, 64>>,
         /// Where random choices begin; the same seed makes the same choices.
         seed: Number<0, ENDLESS> = Number::<0, ENDLESS>(1),
+        /// At most so many faults in one run, of those that actors may have (`crash`, `repeat`, `timeout`).
+        faults: Number<0, 100> = Number::<0, 100>(1),
     }
 }
 
@@ -44,6 +46,8 @@ pub struct Explore {
     pub labs: Option<u16>,
     /// Where random choices begin.
     pub seed: u64,
+    /// The most faults that one run may have.
+    pub faults: u32,
 }
 
 /// How schedules are chosen.
@@ -112,6 +116,7 @@ impl Default for Explore {
             time: None,
             labs: None,
             seed: 1,
+            faults: 1,
         }
     }
 }
@@ -125,6 +130,7 @@ impl ExploreKeys {
             time: self.time.map(|time| time.0),
             labs: self.labs.map(|number| number.0 as u16),
             seed: self.seed.0,
+            faults: self.faults.0 as u32,
         }
     }
 }

@@ -42,6 +42,7 @@ mod command;
 mod database;
 mod decode;
 mod explore;
+mod fault;
 mod file;
 pub mod jsonpath;
 mod names;
@@ -63,6 +64,7 @@ pub use check::{Allow, Check, Invariant, Mask};
 pub use command::Command;
 pub use database::{Database, Engine, SetupFile};
 pub use explore::{Explore, Strategy, UnknownStrategy};
+pub use fault::{Fault, FaultKind};
 pub use file::{load, parse, schema};
 pub use jsonpath::JsonPath;
 pub use names::MAIN;
@@ -92,7 +94,7 @@ pub struct Scenario {
     pub services: BTreeMap<String, Service>,
     /// What is done before the runs, in order.
     pub before: Vec<Before>,
-    /// What runs at the same time, in order; copies are made. At least one.
+    /// What runs at the same time, in order; copies are made. At least one. Behind them are their faults.
     pub actors: Vec<Actor>,
     /// When a run is wrong.
     pub check: Check,

@@ -188,6 +188,10 @@ stories! {
     the_time_is_a_number: with_actor("[explore]\ntime = 60\n");
     there_are_no_labs: with_actor("[explore]\nlabs = 0\n");
     the_seed_is_a_fraction: with_actor("[explore]\nseed = 1.5\n");
+    there_are_too_many_faults: with_actor("[explore]\nfaults = 1000\n");
+    a_crash_is_a_word: with_actor("crash = \"always\"\n");
+    nobody_hangs_up_on_a_command: with_actor("timeout = true\n");
+    a_fault_has_the_name_of_an_actor: with_actor("crash = true\n[[actor]]\nname = \"crash of ben\"\nrun = \"true\"\n");
 }
 
 #[test]

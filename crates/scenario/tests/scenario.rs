@@ -92,6 +92,7 @@ fn copies_are_players_of_their_own() {
     let names: Vec<_> = scenario
         .actors
         .iter()
+        .filter(|actor| actor.fault.is_none())
         .map(|actor| actor.name.as_str())
         .collect();
     assert_eq!(names, ["ben", "p1", "p2", "p3", "p4", "expire", "audit"]);
@@ -99,6 +100,19 @@ fn copies_are_players_of_their_own() {
         panic!("p3 sends a request");
     };
     assert_eq!(requests[0].body, Body::Json(json!({ "nick": "p3" })));
+}
+
+#[test]
+fn what_may_go_wrong_is_an_actor_behind_the_others() {
+    let scenario = lobby();
+    let faults: Vec<_> = scenario.actors[7..]
+        .iter()
+        .map(|actor| (actor.name.as_str(), actor.fault.clone().unwrap().of))
+        .collect();
+    let of = |name: &str| name.to_owned();
+    assert_eq!(faults[0], ("repeat of p1", of("p1")));
+    assert_eq!(faults[1], ("retry of p1", of("p1")));
+    assert_eq!(faults[8..], [("crash of expire", of("expire"))]);
 }
 
 #[test]

@@ -63,6 +63,10 @@ pub enum Kind {
     SerializationFailure,
     /// A task was never run.
     LostTask,
+    /// An actor crashed when part of what it does was committed, and the rest was never done.
+    HalfDone,
+    /// What came twice was not done once.
+    DoneTwice,
     /// An error reached a user that no serial order has.
     UnhandledError,
     /// No actor can move.

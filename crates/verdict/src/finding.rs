@@ -10,7 +10,7 @@ use crate::anomaly::{self, Anomaly, Kind};
 use crate::differ::Difference;
 use crate::errors::Reached;
 use crate::graph::{self, Edge};
-use crate::{explain, refusals, words};
+use crate::{explain, faults, refusals, words};
 
 /// A serial order, and what the run has otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,10 @@ pub(crate) fn finding(
         _ if !left_open.is_empty() => (None, Kind::LeftOpen),
         _ => (None, Kind::Other),
     };
-    let mut why = Vec::new();
+    let blame = faults::blame(record, nearest_record);
+    let named = cycle.is_empty() && errors.is_empty() && serial;
+    let kind = blame.kind.filter(|_| named).unwrap_or(kind);
+    let mut why = blame.why;
     let only_here = nearest_record.map_or_else(Vec::new, |serial| {
         explain::only_here(record, serial, &cycle)
     });
@@ -135,6 +138,7 @@ pub(crate) fn finding(
         why.extend(differs.iter().take(2).map(|d| format!("{d}.")));
     }
     let mut matters = explain::matters(record, &cycle, errors);
+    matters.extend(blame.matters);
     matters.extend(explain::of_open(record, left_open));
     matters.extend(only_here);
     matters.extend(

@@ -79,7 +79,8 @@ pub fn transactions(record: &Record) -> Vec<Transaction> {
     let mut done: Vec<Transaction> = Vec::new();
     let mut open: BTreeMap<(Actor, u32), Transaction> = BTreeMap::new();
     for (n, step) in record.steps.iter().enumerate() {
-        if step.kind == StepKind::Silent {
+        let idle = matches!(step.kind, StepKind::Silent | StepKind::Fault);
+        if idle || (step.kind == StepKind::Crash && step.session == 0) {
             continue;
         }
         let key = (step.actor, step.session);
@@ -92,7 +93,7 @@ pub fn transactions(record: &Record) -> Vec<Transaction> {
         let well = step.error.is_none() && !step.tags.iter().any(|tag| tag == "ROLLBACK");
         let end = match step.kind {
             StepKind::Commit | StepKind::GapCommit => Some(well),
-            StepKind::Rollback => Some(false),
+            StepKind::Rollback | StepKind::Crash => Some(false),
             _ => ends_by_itself(record, n).then(|| well && !opens(record, n)),
         };
         if let Some(committed) = end
@@ -117,7 +118,7 @@ fn ends_by_itself(record: &Record, n: usize) -> bool {
         !next.in_transaction
             && !matches!(
                 next.kind,
-                StepKind::Commit | StepKind::Rollback | StepKind::GapCommit
+                StepKind::Commit | StepKind::Rollback | StepKind::GapCommit | StepKind::Crash
             )
     })
 }

@@ -14,6 +14,7 @@ mod changes;
 mod differ;
 pub mod errors;
 mod explain;
+mod faults;
 mod finding;
 pub mod graph;
 mod history;

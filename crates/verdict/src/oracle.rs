@@ -1,5 +1,6 @@
 //! Whether an outcome is one that some serial order has.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -11,6 +12,7 @@ use crate::calibration::Calibration;
 use crate::canon::Outcome;
 use crate::differ::{Difference, differences};
 use crate::errors::{self, Reached};
+use crate::faults::{self, Absence};
 use crate::finding::{Finding, SerialOrder, Wrong, finding, first_broken};
 use crate::orders::{likely_order, nearest_unknown};
 use crate::rules::Rules;
@@ -128,13 +130,17 @@ impl Oracle {
 
     /// The known serial order that this run repeats: its actors moved one after the other, by the same steps.
     fn repeated(&self, record: &Record) -> Option<&Serial> {
-        let mut order: Vec<Actor> = record.steps.iter().map(|step| step.actor).collect();
+        let made: Vec<&Step> = record
+            .steps
+            .iter()
+            .filter(|step| !step.is_idle_fault())
+            .collect();
+        let mut order: Vec<Actor> = made.iter().map(|step| step.actor).collect();
         order.dedup();
         let serial = self.serial.get(&order)?;
-        let same = |(one, other): (&Step, &Step)| one.identity() == other.identity();
+        let same = |(one, other): (&Step, &&Step)| one.identity() == other.identity();
         let steps = &serial.record.steps;
-        (steps.len() == record.steps.len() && steps.iter().zip(&record.steps).all(same))
-            .then_some(serial)
+        (steps.len() == made.len() && steps.iter().zip(&made).all(same)).then_some(serial)
     }
 
     /// The serial orders that are known.
@@ -255,16 +261,23 @@ impl Oracle {
                     .map(|e| (e.actor, e.code)),
             );
         }
+        // Whoever crashes is told so, or told nothing.
+        let crashed = faults::crashed(record);
         let mut out = errors::reached(record);
         out.retain(|e| {
-            !e.is_allowed(&self.rules) && !serially.contains(&(e.actor, e.code.clone()))
+            let known = (faults::original(record, e.actor), e.code.clone());
+            !e.is_allowed(&self.rules) && !crashed.contains(&e.actor) && !serially.contains(&known)
         });
         out
     }
 
-    /// The sets of actors that may be taken as absent, the most likely first. Who got an error that is reported anyway, and
+    /// Who may be taken as absent, the most likely first. Who got an error that is reported anyway, and
     /// wrote nothing, need not have been there for what the others did.
-    fn absences(&self, record: &Record) -> Vec<BTreeSet<Actor>> {
+    fn absences(&self, record: &Record) -> Vec<Absence> {
+        faults::absences(record, self.clean_absences(record))
+    }
+
+    fn clean_absences(&self, record: &Record) -> Vec<BTreeSet<Actor>> {
         let mut failed = errors::cleanly_failed(record, &self.rules);
         let told = self.new_errors(record).into_iter().map(|error| error.actor);
         failed.extend(told.filter(|actor| !errors::wrote(record, *actor)));
@@ -284,14 +297,14 @@ impl Oracle {
     fn compare(&self, record: &Record) -> Compared<'_> {
         let mut unknown = Vec::new();
         for absent in self.absences(record) {
-            let outcome = Outcome::of(record, &self.calibration, &self.rules, &absent);
+            let outcome = self.outcome_but(record, &absent.silent());
             if self
                 .of_the_rest(record, &absent)
-                .any(|(_, serial)| *self.canon(serial) == outcome)
+                .any(|(_, serial)| *self.canon(serial, &absent) == outcome)
             {
                 return Compared::Equal;
             }
-            let likely = likely_order(record, &absent);
+            let likely = likely_order(record, &absent.out);
             let known = |order: &[Actor]| self.serial.contains_key(order);
             unknown.extend(nearest_unknown(&likely, known, ORDERS_AT_A_TIME));
         }
@@ -299,8 +312,9 @@ impl Oracle {
             return Compared::Needs(unknown);
         }
         for absent in self.absences(record) {
+            let silent = absent.silent();
             let build =
-                |record| Outcome::without_clocks(record, &self.calibration, &self.rules, &absent);
+                |record| Outcome::without_clocks(record, &self.calibration, &self.rules, &silent);
             let outcome = build(record);
             if self
                 .of_the_rest(record, &absent)
@@ -320,38 +334,40 @@ impl Oracle {
     fn of_the_rest<'a>(
         &'a self,
         record: &Record,
-        absent: &BTreeSet<Actor>,
+        absent: &Absence,
     ) -> impl Iterator<Item = (&'a Vec<Actor>, &'a Serial)> {
         let rest: BTreeSet<Actor> = (0..record.actors.len() as u16)
             .map(Actor)
-            .filter(|a| !absent.contains(a))
+            .filter(|a| !absent.out.contains(a))
             .collect();
         self.serial.iter().filter(move |(order, _)| {
             order.len() == rest.len() && order.iter().all(|a| rest.contains(a))
         })
     }
 
-    fn canon<'a>(&self, serial: &'a Serial) -> &'a Outcome {
-        serial.outcome.get_or_init(|| {
-            // Actors left out of the order have no replies to compare.
-            Outcome::of(
-                &serial.record,
-                &self.calibration,
-                &self.rules,
-                &BTreeSet::new(),
-            )
-        })
+    fn canon<'a>(&self, serial: &'a Serial, absent: &Absence) -> Cow<'a, Outcome> {
+        // Actors left out of the order have no replies to compare.
+        if absent.unheard.is_empty() {
+            let whole = || self.outcome_but(&serial.record, &BTreeSet::new());
+            return Cow::Borrowed(serial.outcome.get_or_init(whole));
+        }
+        Cow::Owned(self.outcome_but(&serial.record, &absent.unheard))
+    }
+
+    fn outcome_but(&self, record: &Record, silent: &BTreeSet<Actor>) -> Outcome {
+        Outcome::of(record, &self.calibration, &self.rules, silent)
     }
 
     /// What the run has otherwise than each known serial order, the nearest first.
     fn orders(&self, record: &Record) -> Vec<SerialOrder> {
         let mut all: Vec<(&Vec<Actor>, Vec<Difference>)> = Vec::new();
         for absent in self.absences(record) {
-            let outcome = Outcome::of(record, &self.calibration, &self.rules, &absent);
+            let outcome = self.outcome_but(record, &absent.silent());
             let rest = self.of_the_rest(record, &absent);
-            all.extend(
-                rest.map(|(order, serial)| (order, differences(&outcome, self.canon(serial)))),
-            );
+            all.extend(rest.map(|(order, serial)| {
+                let serial = self.canon(serial, &absent);
+                (order, differences(&outcome, &serial))
+            }));
         }
         all.sort_by_key(|(_, differs)| differs.len());
         all.truncate(MOST_ORDERS);
@@ -372,9 +388,12 @@ impl Oracle {
         self.absences(record)
             .iter()
             .flat_map(|absent| {
-                let outcome = Outcome::of(record, &self.calibration, &self.rules, absent);
+                let outcome = self.outcome_but(record, &absent.silent());
                 self.of_the_rest(record, absent)
-                    .map(|(order, serial)| (order, differences(&outcome, self.canon(serial))))
+                    .map(|(order, serial)| {
+                        let serial = self.canon(serial, absent);
+                        (order, differences(&outcome, &serial))
+                    })
                     .collect::<Vec<_>>()
             })
             .min_by_key(|(_, differs)| differs.len())

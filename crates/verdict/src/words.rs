@@ -56,6 +56,9 @@ pub fn statement(step: &Step) -> String {
 pub fn essence(step: &Step) -> String {
     match step.kind {
         StepKind::GapCommit => return "(commit)".to_owned(),
+        StepKind::Fault => return "(it is to crash)".to_owned(),
+        StepKind::Crash => return "(crashes)".to_owned(),
+        StepKind::Silent if step.is_idle_fault() => return "(does not happen)".to_owned(),
         StepKind::Silent if step.blocked_by.is_empty() => return "(no statement)".to_owned(),
         StepKind::Silent => return "(waits before its first statement)".to_owned(),
         _ => {}

@@ -68,12 +68,13 @@ impl<'a> Hunt<'a> {
         budget: &'a Budget,
         watcher: &'a mut dyn Watcher,
     ) -> Self {
+        let serial = Serial::new(actors, &labs.faults());
         Self {
             labs,
             budget,
             watcher,
             oracle: Oracle::new(rules),
-            serial: Serial::new(actors),
+            serial,
             started: Instant::now(),
             under_way: BTreeMap::new(),
             races: BTreeMap::new(),

@@ -5,12 +5,12 @@
 
 mod queue;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use deadheat_explore::{Cursor, Run};
+use deadheat_explore::{Actor, Cursor, Run};
 use deadheat_lab::record::{Record, Table};
 use deadheat_lab::{Blueprint, Lab, Notes, Options, Part, Profile, Touched, Trouble};
 use deadheat_sql::Footprint;
@@ -59,6 +59,8 @@ pub struct Labs {
     known: Option<Arc<Touched>>,
     /// The part of the scenario that runs are made of, if not all.
     part: Option<Arc<Part>>,
+    /// The actors of the scenario that stand for faults.
+    faults: BTreeSet<Actor>,
     /// Where every run starts.
     pub start: Start,
 }
@@ -92,6 +94,7 @@ impl Labs {
             heard: Touched::default(),
             known: None,
             part: None,
+            faults: blueprint.faults(),
             start: Start::default(),
         };
         for index in 0..count {
@@ -187,6 +190,15 @@ impl Labs {
     /// From now on, runs are made of this part of the scenario.
     pub fn play(&mut self, part: Option<Part>) {
         self.part = part.map(Arc::new);
+    }
+
+    /// The actors that stand for faults, as they are numbered in what is played.
+    pub fn faults(&self) -> BTreeSet<Actor> {
+        let place = |actor: &Actor| match &self.part {
+            Some(part) => part.place(*actor),
+            None => Some(*actor),
+        };
+        self.faults.iter().filter_map(place).collect()
     }
 
     /// How many runs were started so far.

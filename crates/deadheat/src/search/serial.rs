@@ -17,15 +17,20 @@ const TRIES: usize = 4;
 /// Runs serial orders and teaches the oracle.
 pub(crate) struct Serial {
     actors: Vec<Actor>,
+    /// Those that stand for faults: no serial order has one.
+    faults: Vec<Actor>,
     /// Runs made.
     pub runs: u64,
 }
 
 impl Serial {
-    /// For so many actors.
-    pub fn new(actors: usize) -> Self {
+    /// For so many actors, of which these stand for faults.
+    pub fn new(actors: usize, faults: &BTreeSet<Actor>) -> Self {
+        let all = (0..actors as u16).map(Actor);
+        let (faults, actors) = all.partition(|actor| faults.contains(actor));
         Self {
-            actors: (0..actors as u16).map(Actor).collect(),
+            actors,
+            faults,
             runs: 0,
         }
     }
@@ -123,6 +128,7 @@ impl Serial {
             absent: self
                 .actors
                 .iter()
+                .chain(&self.faults)
                 .copied()
                 .filter(|actor| !present.contains(actor))
                 .collect(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use deadheat_explore::{Actor, Cursor, Progress, Run, fewer_switches};
 use deadheat_lab::record::{End, Record};
-use deadheat_lab::{Options, Part, Trouble, first_difference};
+use deadheat_lab::{Kept, Options, Part, Trouble, first_difference};
 use deadheat_scenario::{Scenario, Work};
 use deadheat_sql::Footprint;
 use deadheat_verdict::{Finding, Rules, errors};
@@ -123,6 +123,7 @@ impl Shrinker<'_> {
                     .place(kept.actor)
                     .is_some_and(|at| involved.contains(&at))
             });
+            self.drop_orphans(&mut part);
             self.attempt(part)?;
         }
         Ok(())
@@ -137,9 +138,21 @@ impl Shrinker<'_> {
             }
             let mut part = self.part.clone();
             part.actors.retain(|other| other.actor != kept.actor);
+            self.drop_orphans(&mut part);
             fewer |= self.attempt(part)?;
         }
         Ok(fewer)
+    }
+
+    /// Faults of actors that are left out happen to nobody.
+    fn drop_orphans(&self, part: &mut Part) {
+        let actors = &self.scenario.actors;
+        let actor = |kept: &Kept| &actors[usize::from(kept.actor.0)];
+        let there: BTreeSet<&String> = part.actors.iter().map(|one| &actor(one).name).collect();
+        part.actors.retain(|one| {
+            let fault = actor(one).fault.as_ref();
+            fault.is_none_or(|fault| there.contains(&fault.of))
+        });
     }
 
     /// Leaves out one request after the other; returns whether any could be.

@@ -126,7 +126,8 @@ impl Run<'_> {
         }
         let fit = |actor: Actor| {
             let last = self.seat(actor).last;
-            self.stage.learned.fit(actor, last, work.shape, work.exact)
+            let known = self.cast.original(actor);
+            self.stage.learned.fit(known, last, work.shape, work.exact)
         };
         let stalled: Vec<Actor> = self
             .actors()

@@ -16,16 +16,18 @@
 //! ```
 //!
 //! [`step`] is one such turn; [`settle`] waits for the actor that runs to park, finish or stall; [`wait`] tells an
-//! answer from a lock wait; [`attribute`] says whose a statement is.
+//! answer from a lock wait; [`attribute`] says whose a statement is; [`fault`] lets things go wrong.
 
 mod attribute;
+mod fault;
 mod settle;
 mod step;
 mod wait;
 
 pub(crate) use attribute::{hash_of, joined};
+pub(crate) use fault::Fault;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +74,10 @@ pub(crate) struct Seat {
     pub driver: Option<Driver>,
     /// Fingerprint of the last statement it sent.
     pub last: Option<u64>,
+    /// The fault by which its next step is its crash.
+    pub doomed: Option<Actor>,
+    /// Whether its client has hung up.
+    pub hung_up: bool,
 }
 
 impl Seat {
@@ -84,7 +90,14 @@ impl Seat {
             replies: Vec::new(),
             driver: None,
             last: None,
+            doomed: None,
+            hung_up: false,
         }
+    }
+
+    /// Whether its client has hung up and the service let go of the statement that was held: it is at its end.
+    fn is_adrift(&self) -> bool {
+        self.hung_up && self.parked.is_empty() && self.place == Place::Ready
     }
 }
 
@@ -105,6 +118,10 @@ pub(crate) struct Run<'s> {
     pub part: Option<Arc<Part>>,
     /// Requests that were sent again.
     pub retries: u32,
+    /// How many faults were chosen to happen.
+    faults: u32,
+    /// The faults that have happened.
+    struck: BTreeSet<Actor>,
     /// The scenario's invariants.
     invariants: &'s [Invariant],
     /// Invariants found broken after a commit.
@@ -125,6 +142,8 @@ pub(crate) struct Played {
     pub left_open: Vec<LeftOpen>,
     /// What of the tables was committed at the start and after each step, where asked for.
     pub looks: Vec<BTreeMap<String, Table>>,
+    /// The faults that have happened.
+    pub struck: BTreeSet<Actor>,
     pub explored: Explored<Footprint>,
 }
 
@@ -149,6 +168,8 @@ impl<'s> Run<'s> {
             numbered: 0,
             part: None,
             retries: 0,
+            faults: 0,
+            struck: BTreeSet::new(),
             invariants,
             broken: Vec::new(),
             looking: false,
@@ -235,6 +256,7 @@ impl<'s> Run<'s> {
             broken: self.broken,
             left_open,
             looks: self.looks,
+            struck: self.struck,
             explored: cursor.finish(ending),
         })
     }
@@ -277,7 +299,9 @@ impl<'s> Run<'s> {
                 let seat = self.seat(*actor);
                 match seat.place {
                     Place::NotStarted => true,
-                    Place::Ready => !seat.parked.is_empty(),
+                    Place::Ready => {
+                        !seat.parked.is_empty() || seat.doomed.is_some() || seat.is_adrift()
+                    }
                     _ => false,
                 }
             })

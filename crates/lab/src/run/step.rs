@@ -15,11 +15,11 @@ use crate::error::Trouble;
 use crate::record::{Access, SqlError, Step, StepKind};
 
 /// What a turn has come to so far.
-struct Turn {
-    footprint: Footprint,
-    wakes: Vec<Actor>,
+pub(super) struct Turn {
+    pub footprint: Footprint,
+    pub wakes: Vec<Actor>,
     /// Index of its step.
-    step: usize,
+    pub step: usize,
 }
 
 impl Run<'_> {
@@ -32,7 +32,19 @@ impl Run<'_> {
     }
 
     async fn turn(&mut self, actor: Actor) -> Result<Event<Footprint>, Trouble> {
+        if self.seat(actor).doomed.is_some() {
+            return self.crash(actor).await;
+        }
+        if self.seat(actor).is_adrift() {
+            let settled = self.settle(actor).await?;
+            return self.without_statement(actor, settled).await;
+        }
         if self.seat(actor).place == Place::NotStarted {
+            if let Some(fault) = self.cast.fault(actor)
+                && let Some(event) = self.strike(actor, fault)
+            {
+                return Ok(event);
+            }
             self.seat_mut(actor).place = Place::Ready;
             let without = self.part.as_ref().map(|part| part.without(actor));
             let driver = self
@@ -187,12 +199,13 @@ impl Run<'_> {
             // The session broke while its statement ran: its transaction is gone with it.
             return Ok(Footprint::everything());
         };
+        let known = self.cast.original(actor);
         match std::mem::replace(&mut conn.phase, Phase::Idle) {
             Phase::Answered(work, ran) => {
                 let step = work.step;
                 note(&mut self.steps[step], &ran);
                 self.note_refusal(actor, &ran);
-                let footprint = self.stage.work_footprint(session, &work, &ran, actor);
+                let footprint = self.stage.work_footprint(session, &work, &ran, known);
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
                 conn.status = ran.status;
@@ -234,7 +247,11 @@ impl Run<'_> {
     }
 
     /// Lets the actors go on that waited for what `actor` has just done, one after the other.
-    async fn wake_others(&mut self, actor: Actor, turn: &mut Turn) -> Result<(), Trouble> {
+    pub(super) async fn wake_others(
+        &mut self,
+        actor: Actor,
+        turn: &mut Turn,
+    ) -> Result<(), Trouble> {
         loop {
             let freed = self.freed().await?;
             let mut moved = !freed.is_empty();
@@ -257,7 +274,12 @@ impl Run<'_> {
         }
     }
 
-    fn event(&mut self, actor: Actor, turn: Turn, waits_for: Vec<Actor>) -> Event<Footprint> {
+    pub(super) fn event(
+        &mut self,
+        actor: Actor,
+        turn: Turn,
+        waits_for: Vec<Actor>,
+    ) -> Event<Footprint> {
         let after = match self.seat(actor).place {
             Place::Blocked { .. } | Place::Stalled { .. } => After::Waiting,
             Place::Finished => After::Finished,
@@ -269,6 +291,7 @@ impl Run<'_> {
             waits_for
         };
         let mut footprint = turn.footprint;
+        footprint.merge(&self.fates(actor, &turn.wakes));
         if turn
             .wakes
             .iter()
@@ -372,7 +395,7 @@ impl Work {
     }
 }
 
-fn blank_step(actor: Actor, kind: StepKind) -> Step {
+pub(super) fn blank_step(actor: Actor, kind: StepKind) -> Step {
     Step {
         actor,
         statements: Vec::new(),

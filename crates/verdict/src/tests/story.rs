@@ -19,6 +19,7 @@ impl Story {
             end: End::Finished,
             left_open: Vec::new(),
             looks: Vec::new(),
+            faults: Vec::new(),
         })
     }
 

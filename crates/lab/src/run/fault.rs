@@ -1,0 +1,215 @@
+//! Faults as choices: what may go wrong with an actor is an actor of its own, whose first step is the fault.
+//!
+//! It can be moved at any time, so that whoever chooses the schedule chooses when. Before the actor has begun, behind
+//! its end, and when the run has had as many faults as it may, nothing happens: that is how a run goes well. A crash
+//! comes in two steps: that of the fault, which only says so, and the actor's own next one, which is its end instead of
+//! what it was about to do. So every actor ends by a step of its own, and who can move depends on nothing else.
+
+use std::time::{Duration, Instant};
+
+use deadheat_explore::{Actor, Event};
+use deadheat_gate::TxStatus;
+use deadheat_scenario::FaultKind;
+use deadheat_sql::{Fate, Footprint};
+
+use super::settle::Settled;
+use super::step::{Turn, blank_step};
+use super::{Place, Run, STEP_LIMIT};
+use crate::conn::Phase;
+use crate::error::Trouble;
+use crate::record::StepKind;
+use crate::stage::Through;
+
+/// Time between two looks whether a session has ended.
+const GAP: Duration = Duration::from_millis(1);
+
+/// A fault that a run may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub kind: FaultKind,
+    /// Whom it happens to; `None`: who is not there.
+    pub of: Option<Actor>,
+}
+
+impl Run<'_> {
+    /// Whether the fault happens that the actor stands for, now that it is moved for the first time. A second delivery
+    /// then begins like any actor; of a crash, and of what does not happen, this is the only step.
+    pub(super) fn strike(&mut self, actor: Actor, fault: Fault) -> Option<Event<Footprint>> {
+        let struck = fault.of.filter(|of| self.can_strike(fault.kind, *of));
+        let kind = match (struck, fault.kind) {
+            (None, _) => StepKind::Silent,
+            (Some(victim), FaultKind::Crash) => {
+                self.faults += 1;
+                self.seat_mut(victim).doomed = Some(actor);
+                StepKind::Fault
+            }
+            (Some(victim), FaultKind::Repeat | FaultKind::Timeout) => {
+                self.faults += 1;
+                self.struck.insert(actor);
+                if fault.kind == FaultKind::Timeout {
+                    self.hang_up(victim);
+                }
+                return None;
+            }
+        };
+        self.seat_mut(actor).place = Place::Finished;
+        let mut step = blank_step(actor, kind);
+        "fault".clone_into(&mut step.gate);
+        let turn = Turn {
+            footprint: Footprint::nothing(),
+            wakes: Vec::new(),
+            step: self.steps.len(),
+        };
+        self.steps.push(step);
+        Some(self.event(actor, turn, Vec::new()))
+    }
+
+    fn can_strike(&self, kind: FaultKind, victim: Actor) -> bool {
+        let seat = self.seat(victim);
+        let under_way = seat.place != Place::Finished && seat.doomed.is_none();
+        let can = match kind {
+            FaultKind::Repeat => true,
+            FaultKind::Crash => under_way,
+            // Who has the answer waits no longer.
+            FaultKind::Timeout => under_way && !seat.done,
+        };
+        let began = self.steps.iter().any(|step| step.actor == victim);
+        can && began && self.faults < self.cast.most_faults
+    }
+
+    /// The client is gone; the service goes on with what it had begun.
+    fn hang_up(&mut self, actor: Actor) {
+        let seat = self.seat_mut(actor);
+        if let Some(driver) = seat.driver.take() {
+            driver.end();
+        }
+        seat.hung_up = true;
+        seat.done = true;
+        seat.at_pause = false;
+    }
+
+    /// The actor's step when it is to crash: its command or session ends, or the service loses the connections that work
+    /// for its request, and goes on without them.
+    pub(super) async fn crash(&mut self, actor: Actor) -> Result<Event<Footprint>, Trouble> {
+        if let Some(fault) = self.seat_mut(actor).doomed.take() {
+            self.struck.insert(fault);
+        }
+        let sessions = self.sessions_of(actor);
+        let mut step = blank_step(actor, StepKind::Crash);
+        "fault".clone_into(&mut step.gate);
+        step.session = self.undone(&sessions);
+        let mut turn = Turn {
+            footprint: Footprint::nothing(),
+            wakes: Vec::new(),
+            step: self.steps.len(),
+        };
+        self.steps.push(step);
+        let ends = !self.cast.is_request(actor);
+        if ends {
+            self.stage.clients.remove(&actor);
+            if let Some(driver) = self.seat_mut(actor).driver.take() {
+                driver.kill();
+            }
+        }
+        self.cut_off(actor, &sessions).await?;
+        if ends {
+            let seat = self.seat_mut(actor);
+            seat.parked.clear();
+            seat.done = true;
+            seat.place = Place::Finished;
+        } else if self.settle(actor).await? == Settled::Stalled {
+            turn.footprint = Footprint::everything();
+            self.seat_mut(actor).place = Place::Stalled { step: turn.step };
+        }
+        self.wake_others(actor, &mut turn).await?;
+        Ok(self.event(actor, turn, Vec::new()))
+    }
+
+    /// Sessions that end with the actor: all that came through a gate of its own, and those of its service that work
+    /// for it.
+    fn sessions_of(&self, actor: Actor) -> Vec<u32> {
+        let conns = self.stage.conns.iter();
+        let own = conns.filter(|(_, conn)| match self.stage.through(conn.tag) {
+            Through::Actor(through) => through == actor,
+            Through::Service => conn.owner == Some(actor),
+        });
+        own.map(|(session, _)| *session).collect()
+    }
+
+    /// Number of the session whose transaction is undone; 0 where none is open.
+    fn undone(&self, sessions: &[u32]) -> u32 {
+        let conns = sessions
+            .iter()
+            .filter_map(|session| self.stage.conns.get(session));
+        let mut open = conns.filter(|conn| {
+            conn.status != TxStatus::Idle || matches!(conn.phase, Phase::GapOpen(_))
+        });
+        open.next().map_or(0, |conn| conn.number)
+    }
+
+    /// Ends the sessions and waits until the server has undone what was open on them.
+    async fn cut_off(&mut self, actor: Actor, sessions: &[u32]) -> Result<(), Trouble> {
+        let started = Instant::now();
+        let mut pids = Vec::new();
+        for session in sessions {
+            if let Some(conn) = self.stage.conns.get(session) {
+                pids.push((conn.database, conn.pid));
+                conn.handle.close();
+            }
+        }
+        let never = |run: &Self| Trouble::NeverSettles {
+            actor: run.name(actor).to_owned(),
+            seconds: STEP_LIMIT.as_secs(),
+        };
+        while sessions
+            .iter()
+            .any(|session| self.stage.conns.contains_key(session))
+        {
+            if let Some(signal) = self.stage.next(GAP).await? {
+                self.handle(signal)?;
+            }
+            if started.elapsed() > STEP_LIMIT {
+                return Err(never(self));
+            }
+        }
+        for (database, pid) in pids {
+            while self.stage.bases[database].is_alive(pid).await? {
+                if let Some(signal) = self.stage.next(GAP).await? {
+                    self.handle(signal)?;
+                }
+                if started.elapsed() > STEP_LIMIT {
+                    return Err(never(self));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the latest step of the actor has to do with faults: a second delivery only with the beginning, a crash and a
+    /// client that hangs up with every step.
+    pub(super) fn fates(&self, actor: Actor, wakes: &[Actor]) -> Footprint {
+        let mut footprint = Footprint::nothing();
+        let mut add = |fate: Fate| footprint.merge(&Footprint::of_fate(fate));
+        let first = self
+            .steps
+            .iter()
+            .filter(|step| step.actor == actor)
+            .nth(1)
+            .is_none();
+        if let Some(fault) = self.cast.fault(actor).filter(|_| first) {
+            add(Fate::Number);
+            fault.of.into_iter().map(Fate::Of).for_each(&mut add);
+        }
+        for moved in wakes.iter().chain([&actor]) {
+            let begins = *moved == actor && first;
+            if self
+                .cast
+                .faults_of(*moved)
+                .any(|kind| begins || kind != FaultKind::Repeat)
+            {
+                add(Fate::Of(*moved));
+            }
+        }
+        footprint
+    }
+}

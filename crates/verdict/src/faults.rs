@@ -1,0 +1,186 @@
+//! What is right where things go wrong: an actor that crashed was there with all that it does, or not at all; what came
+//! twice was done once.
+//!
+//! What such an actor was told is not compared: a crash cuts its replies short, and of two deliveries of one request it
+//! is chance which of them is told that the other came before.
+
+use std::collections::BTreeSet;
+
+use deadheat_explore::Actor;
+use deadheat_lab::record::{Fault, FaultKind, Record, StepKind};
+
+use crate::anomaly::Kind;
+use crate::errors::{Effects, wrote};
+use crate::graph::transactions;
+use crate::words;
+
+/// Who is left out of a serial order that a run is compared with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Absence {
+    /// Those who do not take part in it.
+    pub out: BTreeSet<Actor>,
+    /// Those who take part, but whose replies are not compared.
+    pub unheard: BTreeSet<Actor>,
+}
+
+impl Absence {
+    /// All whose replies are not compared.
+    pub fn silent(&self) -> BTreeSet<Actor> {
+        self.out.union(&self.unheard).copied().collect()
+    }
+}
+
+/// The absences of a run: those in which these have no part, and every crashed actor has one or has none.
+pub(crate) fn absences(record: &Record, without: Vec<BTreeSet<Actor>>) -> Vec<Absence> {
+    let mut all: Vec<Absence> = Vec::new();
+    for mut out in without {
+        out.extend(record.faults.iter().map(|fault| fault.actor));
+        let mut some = vec![Absence {
+            out,
+            unheard: twice(record).map(|fault| fault.of).collect(),
+        }];
+        for crashed in crashed(record) {
+            let mut there = some.clone();
+            for absence in &mut there {
+                absence.unheard.insert(crashed);
+            }
+            for absence in &mut some {
+                absence.unheard.remove(&crashed);
+                absence.out.insert(crashed);
+            }
+            // Who had written something was rather there.
+            if wrote(record, crashed) {
+                there.append(&mut some);
+                some = there;
+            } else {
+                some.append(&mut there);
+            }
+        }
+        for absence in some {
+            if !all.contains(&absence) {
+                all.push(absence);
+            }
+        }
+    }
+    all
+}
+
+fn struck(record: &Record) -> impl Iterator<Item = &Fault> {
+    record.faults.iter().filter(|fault| fault.struck)
+}
+
+fn twice(record: &Record) -> impl Iterator<Item = &Fault> {
+    struck(record).filter(|fault| fault.kind != FaultKind::Crash)
+}
+
+/// The actors that crashed.
+pub(crate) fn crashed(record: &Record) -> BTreeSet<Actor> {
+    struck(record)
+        .filter(|fault| fault.kind == FaultKind::Crash)
+        .map(|fault| fault.of)
+        .collect()
+}
+
+/// The actor whose work this one does: itself, unless it is a second delivery.
+pub(crate) fn original(record: &Record, actor: Actor) -> Actor {
+    let fault = record.faults.iter().find(|fault| fault.actor == actor);
+    fault.map_or(actor, |fault| fault.of)
+}
+
+/// What the finding says of the faults of the run.
+#[derive(Debug, Default)]
+pub(crate) struct Blame {
+    /// What it is called, where no cycle has a name.
+    pub kind: Option<Kind>,
+    /// A sentence for each.
+    pub why: Vec<String>,
+    /// The steps.
+    pub matters: BTreeSet<usize>,
+}
+
+/// What faults have to do with the outcome; `serial`: the run of the nearest serial order.
+pub(crate) fn blame(record: &Record, serial: Option<&Record>) -> Blame {
+    let mut blame = Blame::default();
+    for fault in struck(record) {
+        let (of, name) = (fault.of, words::name(record, fault.of));
+        let own = |actor: Actor| {
+            let steps = record.steps.iter().enumerate();
+            steps.filter(move |(_, step)| step.actor == actor)
+        };
+        blame
+            .matters
+            .extend(own(fault.actor).map(|(n, _)| n).next());
+        if fault.kind != FaultKind::Crash {
+            let how = match fault.kind {
+                FaultKind::Timeout => "its client hung up and sent it again",
+                _ => "it was delivered twice",
+            };
+            blame.why.push(format!(
+                "What {name} does came a second time ({how}), and the outcome is none in which it was done once."
+            ));
+            blame.kind = Some(Kind::DoneTwice);
+            continue;
+        }
+        let crash = own(of).find(|(_, step)| step.kind == StepKind::Crash);
+        let Some((at, _)) = crash.filter(|_| wrote(record, of)) else {
+            continue;
+        };
+        blame.matters.insert(at);
+        blame.matters.extend(committed_writes(record, of));
+        blame.why.push(format!(
+            "{name} crashes when part of what it does is committed; the rest is never done."
+        ));
+        let task = serial.and_then(|serial| lost_task(record, serial, of));
+        blame.kind.get_or_insert(match &task {
+            Some(_) => Kind::LostTask,
+            None => Kind::HalfDone,
+        });
+        if let Some((table, taker)) = task {
+            let taker = words::name(record, taker);
+            blame.why.push(format!(
+                "Without the crash it adds to {table}, and {taker} takes it from there: this task is lost."
+            ));
+        }
+    }
+    blame
+}
+
+/// The steps in which the actor wrote what it then committed.
+fn committed_writes(record: &Record, actor: Actor) -> BTreeSet<usize> {
+    let own = transactions(record).into_iter();
+    let committed = own.filter(|tx| tx.actor == actor && tx.committed.is_some());
+    committed
+        .flat_map(|tx| tx.steps)
+        .filter(|n| record.steps[*n].writes_data())
+        .collect()
+}
+
+/// The table in which the crashed actor leaves a task in the serial order but not in the run, and who takes tasks from
+/// it.
+fn lost_task(record: &Record, serial: &Record, crashed: Actor) -> Option<(String, Actor)> {
+    let added = |record: &Record| -> BTreeSet<String> {
+        let inserts = committed_writes(record, crashed).into_iter();
+        let inserts = inserts
+            .map(|n| &record.steps[n])
+            .filter(|step| step.inserts());
+        inserts
+            .flat_map(|step| &step.accesses)
+            .filter(|access| access.write)
+            .map(|access| access.table.clone())
+            .collect()
+    };
+    let there = added(record);
+    let mut lost = added(serial)
+        .into_iter()
+        .filter(|table| !there.contains(table));
+    lost.find_map(|table| {
+        let others = serial.steps.iter().chain(&record.steps);
+        let taker = others
+            .filter(|step| step.actor != crashed && !step.inserts())
+            .find(|step| {
+                let mut accesses = step.accesses.iter();
+                accesses.any(|access| access.write && access.table == table)
+            });
+        taker.map(|step| (table, step.actor))
+    })
+}
