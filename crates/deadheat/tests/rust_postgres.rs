@@ -195,3 +195,110 @@ fn sqlx_too_lets_a_fifth_player_in() {
     });
     insta::assert_snapshot!(failure.expect_err("there is a race"));
 }
+
+/// Ben and Tom lock two rows, each in his own order.
+async fn lock_both(pool: &Pool, ids: [i32; 2]) -> Result<(), tokio_postgres::Error> {
+    let mut client = pool.get().await.expect("a connection");
+    let both = client.transaction().await?;
+    for id in ids {
+        let lock = "select nick from players where id = $1 for update";
+        both.query_one(lock, &[&id]).await?;
+    }
+    both.commit().await
+}
+
+#[test]
+fn who_closes_a_circle_of_locks_has_the_error() {
+    let failure = check(&options("a_circle"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        for (name, ids) in [("up", [1, 2]), ("down", [2, 1])] {
+            let pool = pool.clone();
+            lab.actor(name, async move {
+                lock_both(&pool, ids)
+                    .await
+                    .map_err(|error| error.code().map(|code| code.code().to_owned()))
+            });
+        }
+    });
+    insta::assert_snapshot!(failure.expect_err("there is a race"));
+}
+
+#[test]
+fn who_keeps_a_lock_for_ever_lets_the_others_wait() {
+    let failure = check(&options("for_ever"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        for nick in ["tom", "richard"] {
+            let pool = pool.clone();
+            lab.actor(nick, async move {
+                let client = pool.get().await.expect("a connection");
+                let lock = "begin; update lobby set seats = 5";
+                client.batch_execute(lock).await.expect("a lock");
+                // The pool takes back a connection whose transaction is open.
+            });
+        }
+    });
+    insta::assert_snapshot!(failure.expect_err("nobody lets go"));
+}
+
+#[test]
+fn five_players_want_the_seats_of_an_empty_lobby() {
+    let failure = check(&options("five_players"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        let client = pool.get().await.expect("a connection");
+        let emptied = client.execute("delete from players", &[]).await;
+        assert_eq!(emptied.expect("they can leave"), 3);
+        drop(client);
+        for nick in ["ben", "harry", "ralph", "tom", "richard"] {
+            let pool = pool.clone();
+            lab.actor(nick, async move {
+                join(&pool, nick).await.expect("the database answers")
+            });
+        }
+        lab.run().await;
+        let client = pool.get().await.expect("a connection");
+        let players = client.query_one("select count(*) from players", &[]);
+        let players: i64 = players.await.expect("a count").get(0);
+        assert!(players <= 4, "there are {players} players");
+    });
+    let failure = failure.expect_err("there is a race").to_string();
+    assert!(failure.contains("there are 5 players"), "{failure}");
+}
+
+#[test]
+fn a_schema_is_wrong() {
+    let why = |schema: &'static str| {
+        let test = move |lab: Lab| async move {
+            lab.postgres(schema);
+        };
+        let failure = check(&options("a_schema"), test).expect_err("it is wrong");
+        failure.to_string()
+    };
+    let missing = why("tests/rust_postgres/lobbi.sql");
+    assert!(
+        missing.contains("cannot read the schema tests/rust_postgres/lobbi.sql: No such file"),
+        "{missing}"
+    );
+    let wrong = why("tests/rust_postgres/wrong.sql");
+    assert!(
+        wrong.contains("tests/rust_postgres/wrong.sql:3:18: type \"nonsense\" does not exist"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn rows_cannot_be_copied_from_a_client() {
+    let failure = check(&options("a_copy"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        lab.actor("copier", async move {
+            let client = pool.get().await.expect("a connection");
+            let copy = "copy players (nick) from stdin";
+            let refused = client.batch_execute(copy).await;
+            refused.expect("a copy");
+        });
+    });
+    let failure = failure.expect_err("it is refused").to_string();
+    assert!(
+        failure.contains("cannot copy rows from the client"),
+        "{failure}"
+    );
+}

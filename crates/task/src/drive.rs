@@ -381,7 +381,12 @@ impl Driver<'_> {
                 Kind::Actor => "",
                 Kind::Task => " (a task)",
             };
-            format!("{}{kind} waits since {since}{point}", seat.name)
+            let lock = if seat.blocked.is_empty() {
+                ""
+            } else {
+                ", for a lock in the database"
+            };
+            format!("{}{kind} waits since {since}{lock}{point}", seat.name)
         };
         Stop::Wrong(Wrong::Stuck(waiting.map(line).collect()))
     }

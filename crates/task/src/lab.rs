@@ -79,6 +79,7 @@ impl Lab {
     ///
     /// # Panics
     /// When there is no server to be had or the file cannot be run; and when actors move already.
+    #[track_caller]
     pub fn postgres(&self, schema: &str) -> String {
         let stage = &self.stage;
         let may_begin = stage.cursor.borrow().is_some();

@@ -1,0 +1,4 @@
+-- A schema with a mistake.
+create table games (
+    id int, kind nonsense
+);
