@@ -38,9 +38,8 @@ pub fn page(races: &[(&Saved, &str)], summary: &str) -> Result<String, serde_jso
         [one] => format!("{} in {}", one.title, one.scenario),
         many => format!("{} races", many.len()),
     };
-    let plain: String = views
-        .iter()
-        .flat_map(|view| &view.why)
+    let sentences = views.iter().flat_map(|view| &view.why);
+    let plain: Vec<String> = sentences
         .map(|sentence| format!("<p>{}</p>", escaped(sentence)))
         .collect();
     let data = serde_json::to_string(&Page {
@@ -50,7 +49,7 @@ pub fn page(races: &[(&Saved, &str)], summary: &str) -> Result<String, serde_jso
     Ok(fill(&[
         ("title", &escaped(&title)),
         ("style", STYLE),
-        ("plain", &plain),
+        ("plain", &plain.concat()),
         ("data", &island(&data)),
         ("script", &SCRIPTS.concat()),
     ]))
