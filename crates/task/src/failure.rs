@@ -227,9 +227,13 @@ fn to<'a>(step: &Step, name: impl Fn(&Actor) -> &'a str) -> String {
         Place::Start | Place::Await => "→ waits".to_owned(),
     };
     let mut line = match &step.ran {
-        // Where it goes on is told by its next step.
         Some((_, answer)) if answer.is_empty() => to,
-        Some((_, answer)) if matches!(step.to, Place::Gate | Place::Await) => format!("→ {answer}"),
+        // Where it goes on is told by its next step, that it is at its end was told by an earlier one.
+        Some((_, answer))
+            if matches!(step.to, Place::Gate | Place::Await) || step.from == step.to =>
+        {
+            format!("→ {answer}")
+        }
         Some((_, answer)) => format!("→ {answer} {to}"),
         None => to,
     };

@@ -68,7 +68,10 @@ impl Driver<'_> {
         let held = self.with(index, |seat| seat.held.pop_front());
         let mut polled = held.is_none();
         if let Some(held) = held {
-            self.with(index, |seat| seat.last_step = Some(self.made));
+            begun.from = self.with(index, |seat| {
+                seat.last_step = Some(self.made);
+                seat.place.clone()
+            });
             if let Gone::Nowhere = self.let_go(index, base, held, begun)? {
                 return self.free(base);
             }
