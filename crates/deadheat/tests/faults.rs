@@ -22,7 +22,7 @@ fn kinds(file: &str) -> Vec<String> {
     let races = json["races"].as_array().expect("a list");
     for race in races {
         let file = race["file"].as_str().expect("the race is saved");
-        let replay = bench.run(["replay", "--times", "3", file]);
+        let replay = bench.run(["replay", "--times", "2", file]);
         assert_eq!(replay.code, 1, "{}\n{}", replay.out, replay.err);
     }
     let mut kinds: Vec<String> = races
@@ -80,6 +80,16 @@ fn the_crash_is_a_step_of_the_schedule() {
         .map(|step| &step["kind"])
         .collect();
     assert!(kinds.contains(&&Value::from("crash")), "{race:#}");
+}
+
+#[test]
+fn the_chapter_shows_what_is_found() {
+    let chapter = std::fs::read_to_string(root().join("docs/faults.md")).expect("the chapter");
+    let file = std::fs::read_to_string(scenario("task_after.toml")).expect("a scenario");
+    let snapshot = include_str!("snapshots/faults__the_crash_is_a_step_of_the_schedule.snap");
+    let report = snapshot.splitn(3, "---\n").last().expect("a report");
+    assert!(chapter.contains(&format!("```toml\n{file}```\n")));
+    assert!(chapter.contains(&format!("why\n{report}```\n")));
 }
 
 #[test]
