@@ -51,6 +51,7 @@ soak: build
 
 clean:
 	$(CARGO) clean
-	rm -rf .venv examples/oscar/.venv examples/lobby/node/node_modules examples/commands/node_modules
+	rm -rf .venv examples/oscar/.venv plugins/pytest-deadheat/.venv
+	rm -rf examples/lobby/node/node_modules examples/commands/node_modules
 	rm -rf examples/queues/pg-boss/node_modules
 	rm -rf .deadheat examples/oscar/shop/media

@@ -38,6 +38,12 @@ pub enum Command {
     Doctor,
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Print the manual page of the program or of one of its commands: deadheat man find | man -l -
+    Man {
+        /// Of which command.
+        #[arg(value_name = "COMMAND")]
+        of: Option<String>,
+    },
     /// Print completions for a shell.
     Completions {
         /// For which shell.

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Bench, example, has, root, said};
+use common::{Bench, Said, example, has, root, said};
 
 fn path(scenario: &str) -> String {
     example(scenario).to_str().expect("UTF-8").to_owned()
@@ -102,4 +102,165 @@ fn a_summary_that_cannot_be_written_is_said() {
         "{}",
         found.err
     );
+}
+
+/// The tests of a plugin, with this program.
+fn plugin(folder: &str, program: &str, words: &[&str]) -> Said {
+    let bench = Bench::new();
+    let mut command = bench.command_of(program);
+    command
+        .current_dir(root().join("plugins").join(folder))
+        .env("DEADHEAT", env!("CARGO_BIN_EXE_deadheat"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .args(words);
+    said(command.output().expect("runs"))
+}
+
+#[test]
+fn pytest_runs_scenarios() {
+    let python = root().join("plugins/pytest-deadheat/.venv/bin/python");
+    if !is_installed(&python) {
+        return;
+    }
+    // It runs in the plugin's folder; links are left as they are, they tell Python where its packages are.
+    let python = std::path::absolute(python).expect("a path");
+    let words = ["-m", "pytest", "-p", "no:cacheprovider"];
+    let ran = plugin("pytest-deadheat", python.to_str().expect("UTF-8"), &words);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("6 passed"), "{}", ran.out);
+}
+
+#[test]
+fn node_runs_scenarios() {
+    if !has("node") {
+        return;
+    }
+    let ran = plugin("node-deadheat", "node", &["--test", "test/"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("# pass 6"), "{}", ran.out);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let bench = Bench::new();
+    let whole = bench.run(["man"]);
+    assert_eq!(whole.code, 0, "{}", whole.err);
+    assert!(whole.out.contains(".TH deadheat 1"), "{}", whole.out);
+    let commands: Vec<&str> = whole
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("deadheat\\-")?.strip_suffix("(1)"))
+        .collect();
+    for known in ["find", "replay", "step", "init", "man"] {
+        assert!(commands.contains(&known), "{known} is not in {commands:?}");
+    }
+    for command in commands {
+        let page = bench.run(["man", command]);
+        assert_eq!(page.code, 0, "{command}\n{}", page.err);
+        let title = format!(".TH deadheat-{command} 1");
+        assert!(page.out.contains(&title), "{command}\n{}", page.out);
+    }
+    let find = bench.run(["man", "find"]).out;
+    for flag in ["preemptions", "junit", "allow\\-remote\\-server"] {
+        assert!(find.contains(flag), "{flag}\n{find}");
+    }
+    assert!(find.contains("\\fBdeadheat find\\fR"), "{find}");
+}
+
+#[test]
+fn a_manual_page_of_nothing_names_what_there_is() {
+    let said = Bench::new().run(["man", "fnd"]);
+    assert_eq!(said.code, 2, "{}", said.out);
+    assert!(
+        said.err.contains("there is no command `fnd`"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("replay"), "{}", said.err);
+}
+
+#[test]
+fn man_shows_the_page_without_a_warning() {
+    if !has("groff") {
+        return;
+    }
+    let bench = Bench::new();
+    for words in [&["man"][..], &["man", "find"], &["man", "init"]] {
+        let page = bench.scenario("page.1", &bench.run(words).out);
+        let mut groff = bench.command_of("groff");
+        let shown = groff.args(["-man", "-Tutf8", "-ww"]).arg(page).output();
+        let shown = said(shown.expect("groff runs"));
+        assert_eq!((shown.code, shown.err.as_str()), (0, ""), "{words:?}");
+        assert!(shown.out.contains("Print help"), "{}", shown.out);
+    }
+}
+
+/// What a command prints on a terminal of so many columns.
+fn on_a_terminal(bench: &Bench, columns: u16, environment: &str, words: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_deadheat");
+    let shell = format!("stty cols {columns} rows 24; {environment} {program} {words} 2>/dev/null");
+    let mut script = bench.command_of("script");
+    script
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm-256color")
+        .args(["-qec", &shell, "/dev/null"]);
+    said(script.output().expect("script runs")).out
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    if !has("script") {
+        return;
+    }
+    let bench = Bench::new();
+    let words = format!("find {}", path("sql/lost-update.toml"));
+    let painted = on_a_terminal(&bench, 100, "", &words);
+    assert!(
+        painted.contains("\u{1b}[1m") && painted.contains("\u{1b}[31m"),
+        "{painted:?}"
+    );
+    let plain = on_a_terminal(&bench, 100, "NO_COLOR=1", &words);
+    assert!(
+        plain.contains("RACE") && !plain.contains("\u{1b}[3"),
+        "{plain:?}"
+    );
+    let mut piped = bench.command();
+    piped
+        .env_remove("NO_COLOR")
+        .arg("show")
+        .arg(".deadheat/lost-update-1.json");
+    let piped = said(piped.output().expect("runs"));
+    assert_eq!(piped.code, 0, "{}", piped.err);
+    assert!(!piped.out.contains('\u{1b}'), "{}", piped.out);
+}
+
+#[test]
+fn a_race_fits_a_narrow_terminal() {
+    if !has("script") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.run(["find", &path("sql/lost-update.toml")]);
+    for columns in [60, 80] {
+        let shown = on_a_terminal(
+            &bench,
+            columns,
+            "NO_COLOR=1",
+            "show .deadheat/lost-update-1.json",
+        );
+        assert!(shown.contains("RACE lost-update"), "{shown}");
+        for line in shown.lines() {
+            let width = line.trim_end().chars().count();
+            assert!(
+                width <= usize::from(columns),
+                "{columns} columns, {width}: {line}"
+            );
+        }
+    }
+    let help = on_a_terminal(&bench, 60, "NO_COLOR=1", "find --help");
+    let widest = help
+        .lines()
+        .map(|line| line.trim_end().chars().count())
+        .max();
+    assert!(widest.is_some_and(|widest| widest <= 60), "{help}");
 }

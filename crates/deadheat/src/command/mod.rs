@@ -4,6 +4,7 @@ mod find;
 mod fix;
 mod ground;
 mod init;
+mod man;
 mod narrow;
 mod proxy;
 mod replay;
@@ -46,6 +47,7 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
             print(&format!("{schema:#}\n"))?;
             Ok(0)
         }
+        Command::Man { of } => man::run(of.as_deref()),
         Command::Completions { shell } => {
             let mut words = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "deadheat", &mut words);
