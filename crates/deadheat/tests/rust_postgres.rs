@@ -302,3 +302,24 @@ fn rows_cannot_be_copied_from_a_client() {
         "{failure}"
     );
 }
+
+#[test]
+fn who_prepares_a_statement_waits_for_the_lock_of_its_table() {
+    exhausted(&options("a_table_lock"), |lab: Lab| async move {
+        let pool = pool(&lab.postgres(LOBBY));
+        let locker = pool.clone();
+        lab.actor("locker", async move {
+            let client = locker.get().await.expect("a connection");
+            let lock = "begin; lock table lobby in access exclusive mode";
+            client.batch_execute(lock).await.expect("a lock");
+            let update = "update lobby set seats = 5";
+            client.batch_execute(update).await.expect("a change");
+            client.batch_execute("commit").await.expect("a commit");
+        });
+        lab.actor("reader", async move {
+            let client = pool.get().await.expect("a connection");
+            let row = client.query_one("select seats from lobby", &[]).await;
+            row.expect("a row").get::<_, i32>(0)
+        });
+    });
+}

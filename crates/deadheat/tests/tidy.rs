@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("explore", &[]),
     ("point", &[]),
     ("macros", &[]),
-    ("task", &["explore", "point"]),
+    ("task", &["explore", "gate", "point", "sandbox", "sql"]),
     ("cure", &[]),
     ("gate", &[]),
     ("scenario", &[]),

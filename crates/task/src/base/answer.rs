@@ -211,7 +211,7 @@ impl Hall {
         }
     }
 
-    fn is_at_work(&self, session: u32) -> bool {
+    pub fn is_at_work(&self, session: u32) -> bool {
         let conn = self.conns.get(&session);
         conn.is_some_and(|conn| is_at_work(conn.pid.cast_unsigned()))
     }

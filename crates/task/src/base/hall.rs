@@ -21,6 +21,8 @@ use crate::quiet;
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks at what is on its way.
 const PAUSE: Duration = Duration::from_micros(20);
+/// After this time it is looked whether what is only prepared waits for a lock.
+const PREPARED: Duration = Duration::from_millis(5);
 /// Pause after a failed accept, so that it does not spin.
 const BREATH: Duration = Duration::from_millis(20);
 /// Number in the name of our socket, which lies in the server's folder.
@@ -274,6 +276,10 @@ impl Hall {
             if !self.gate.busy() && !self.is_passing().await? {
                 return Ok(());
             }
+            // What is only prepared may wait for the lock of a table, and is nothing that the gate tells of.
+            if started.elapsed() > PREPARED && self.is_preparing_for_a_lock().await? {
+                return Ok(());
+            }
             if started.elapsed() > LIMIT {
                 return Err(format!(
                     "the database has not come to rest for {} seconds",
@@ -296,6 +302,19 @@ impl Hall {
         }
         let waits = self.blockers(&passing).await?;
         Ok(waits.len() < passing.len())
+    }
+
+    /// Whether a session that has sent nothing to be run waits for a lock, and no other is at work.
+    async fn is_preparing_for_a_lock(&self) -> Result<bool, String> {
+        let conns = self.conns.iter();
+        let idle: Vec<u32> = conns
+            .filter(|(_, conn)| matches!(conn.phase, Phase::Idle))
+            .map(|(session, _)| *session)
+            .collect();
+        if self.conns.keys().any(|session| self.is_at_work(*session)) {
+            return Ok(false);
+        }
+        Ok(!self.blockers(&idle).await?.is_empty() && !self.is_passing().await?)
     }
 
     /// Lets everything run that can, and lets new clients in.
