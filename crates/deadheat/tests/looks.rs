@@ -5,6 +5,7 @@ mod common;
 
 use std::path::Path;
 
+use clap::Parser;
 use common::{Bench, Said, example, has, root, said};
 
 fn path(scenario: &str) -> String {
@@ -263,4 +264,71 @@ fn a_race_fits_a_narrow_terminal() {
         .map(|line| line.trim_end().chars().count())
         .max();
     assert!(widest.is_some_and(|widest| widest <= 60), "{help}");
+}
+
+/// The words of a shell command; quotes of both kinds hold words together.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The commands of the program in a document.
+fn commands_in(document: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(root().join(document)).expect("is there");
+    let lines = text.lines().map(str::trim_start);
+    lines
+        .filter_map(|line| {
+            ["$ ", "- run: ", "- "]
+                .iter()
+                .find_map(|mark| line.strip_prefix(mark))
+        })
+        .filter(|line| line.starts_with("deadheat "))
+        .map(words)
+        .collect()
+}
+
+#[test]
+fn commands_in_the_documents_can_be_typed() {
+    for (document, count) in [("docs/first-race.md", 7), ("docs/ci.md", 2)] {
+        let commands = commands_in(document);
+        assert_eq!(commands.len(), count, "{document}: {commands:?}");
+        for command in commands {
+            let read = deadheat::args::Cli::try_parse_from(&command);
+            assert!(read.is_ok(), "{document}: {command:?}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn the_first_race_is_found_as_the_book_says() {
+    if !has("python3") {
+        return;
+    }
+    let bench = Bench::new();
+    let lobby = root().join("examples/lobby");
+    for (from, to) in [("python/app.py", "app.py"), ("schema.sql", "schema.sql")] {
+        std::fs::copy(lobby.join(from), bench.folder.path().join(to)).expect("copied");
+    }
+    let commands = commands_in("docs/first-race.md");
+    let run = |name: &str| {
+        let command = commands.iter().find(|command| command[1] == name);
+        bench.run(&command.expect("is in the book")[1..])
+    };
+    let codes = ["init", "find", "show", "replay"].map(|name| (name, run(name).code));
+    assert_eq!(
+        codes,
+        [("init", 0), ("find", 1), ("show", 0), ("replay", 1)]
+    );
 }
