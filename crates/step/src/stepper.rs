@@ -181,6 +181,8 @@ impl Stepper {
         let nobody = Vec::new();
         let enabled = played.enabled.get(self.schedule.len()).unwrap_or(&nobody);
         self.scene = Scene::after(&played.record, enabled, self.schedule.len());
+        // A run may have more than the scenario names.
+        self.actors.clone_from(&played.record.actors);
         self.last = Some(played);
         self.verdict = None;
         self.scrolled = 0;

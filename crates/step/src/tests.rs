@@ -224,6 +224,17 @@ fn who_waits_is_seen_to_wait_until_it_is_woken() {
 }
 
 #[test]
+fn a_run_has_more_actors_than_the_scenario_names() {
+    let mut stepper = Stepper::new("Two count", vec!["ann".to_owned()]);
+    stepper.played(Vec::new(), play(&[]));
+    assert_eq!(stepper.actors.len(), stepper.scene.seats.len());
+    assert_eq!(
+        press(&mut stepper, Key::Char('2')),
+        Some(Wish::Play(vec![BEN]))
+    );
+}
+
+#[test]
 fn panels_are_changed_and_scrolled() {
     let mut stepper = begun();
     press(&mut stepper, Key::PageUp);

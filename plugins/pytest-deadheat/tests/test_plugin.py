@@ -24,8 +24,9 @@ invariants = { "is nought" = "select v = 0 from counter" }
 
 
 @pytest.fixture
-def project(pytester):
-    """A project whose tests load the plugin."""
+def project(pytester, monkeypatch):
+    """A project whose tests load the plugin, once, whether it is installed or not."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\naddopts = -p pytest_deadheat")
     return pytester
 
