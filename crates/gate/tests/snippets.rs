@@ -121,7 +121,7 @@ async fn every_snippet_waits_at_the_gate_until_it_may_pass() {
             .kill_on_drop(true)
             .spawn()
             .expect("it starts");
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let (session, text) = tokio::time::timeout(limit, arrived(&mut events))
             .await
             .unwrap_or_else(|_| panic!("{} never came to its point", language.name));
