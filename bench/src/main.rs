@@ -107,9 +107,12 @@ fn direct() -> Fallible<Direct> {
     for _ in 0..ROUNDS {
         let labs = bed.sustained(LABS, Some(&mut oracle), ROUND)?;
         let plain = straight.sustained(&scripts, LABS, ROUND)?;
+        let alone = straight.sustained(&scripts, 1, ROUND)?;
         direct.labs.push(labs);
         direct.plain.push(plain);
+        direct.alone.push(alone);
         direct.ratios.push(plain / labs);
+        direct.ratios_alone.push(alone / labs);
     }
     let unwaiting: Vec<_> = scripts
         .into_iter()

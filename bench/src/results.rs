@@ -40,8 +40,12 @@ pub struct Direct {
     /// Of these, schedules in which a statement waits.
     pub waiting: usize,
     pub labs: Vec<f64>,
+    /// By as many plain clients as there are labs.
     pub plain: Vec<f64>,
+    /// By one plain client, one run after the other.
+    pub alone: Vec<f64>,
     pub ratios: Vec<f64>,
+    pub ratios_alone: Vec<f64>,
     pub ratios_without_waits: Vec<f64>,
     pub phases: Phases,
 }
