@@ -15,7 +15,7 @@ use crate::error::Trouble;
 /// A statement that has not answered after this time is asked about.
 const FIRST_QUESTION: Duration = Duration::from_micros(250);
 /// After this time its process is looked at, where it is one of ours: only while it sleeps is there something to ask.
-const FIRST_LOOK: Duration = Duration::from_micros(60);
+const FIRST_LOOK: Duration = Duration::from_micros(150);
 /// Longest time between two questions about one statement.
 const LAST_QUESTION: Duration = Duration::from_millis(5);
 /// Where waiters cannot be stopped, a wait counts only when it has lasted this long: the server's deadlock check
@@ -60,6 +60,12 @@ impl Run<'_> {
                 gap = (gap * 2).min(LAST_QUESTION);
                 self.within_limit(actor, started)?;
                 continue;
+            }
+            // It may sleep because it has answered: what it said is then on its way through the gate.
+            tokio::task::yield_now().await;
+            self.hear()?;
+            if self.answered(session) {
+                return Ok(Waited::Answered);
             }
             let waits: Waits = self.stage.blockers(&asked).await?.into_iter().collect();
             self.hear()?;
