@@ -3,7 +3,7 @@
 use super::judged::{oracle, race};
 use super::races;
 use super::story::Story;
-use crate::{Kind, Rules};
+use crate::{Judgement, Kind, Rules};
 
 #[test]
 fn rows_that_changed_stand_beside_what_they_should_be() {
@@ -174,4 +174,28 @@ fn what_was_read_before_a_refusal_is_told() {
     amy read n = 0 with `select count(*) as n from tag` (step 2), and could not see ben's `insert into tag values ('new')` (step 3).
     The database refused amy's `insert into tag values ('new')` (step 5) with 23505 (duplicate key); amy got error 23505, which happens in no serial order.
     ");
+}
+
+/// Reads of what nobody writes are no steps in the runs of a search, but are in those that it learns from.
+#[test]
+fn a_serial_order_is_known_again_without_the_reads_that_are_no_steps() {
+    let run = |order: [u16; 2], all: bool, signed: &str| {
+        let mut story = Story::of(&["ben", "amy"]);
+        for actor in order {
+            if all {
+                story = story.sql(actor, "select * from settings");
+            }
+            story = story
+                .sql(actor, "update visits set n = n + 1")
+                .writes("visits", None, "UPDATE 1")
+                .told(usize::from(actor), "POST /visit", 200, "{}")
+                .header(usize::from(actor), "set-cookie", signed);
+        }
+        story.table("visits", &["n"], &[&["2"]]).done()
+    };
+    let oracle = oracle(Rules::default(), |first| {
+        run([first, 1 - first], true, "seen:1xV9FO:a1")
+    });
+    let later = run([0, 1], false, "seen:1xV9FP:b2");
+    assert!(matches!(oracle.judge(&later), Judgement::Clean));
 }
