@@ -1,11 +1,14 @@
 # make build, test, lint: everyday. demo: see it work. shops: a real shop to try it on. bench, soak: how fast, how
-# steady. stories: every race is found, every cure is clean.
+# steady. stories: every race is found, every cure is clean. book: the pages of docs/ as a website.
 
 CARGO ?= cargo
 # The services of the examples.
 SERVICES = -p lobby-rust -p cardstories -p long-calculation -p marketplace -p retry-bank -p queue-ours
 
-.PHONY: build compat demo fuzz test lint shops bench soak stories clean
+.PHONY: book build compat demo fuzz test lint shops bench soak stories clean
+
+book:
+	tools/book
 
 build:
 	$(CARGO) build --release --workspace
