@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadheat_explore::Actor;
 use deadheat_gate::{Ran, TxStatus};
@@ -18,6 +19,9 @@ use crate::touched::Touched;
 /// a safe snapshot, which is no lock.
 const BLOCKING: &str = "select pid, pg_blocking_pids(pid) || pg_safe_snapshot_blocking_pids(pid) \
                         from unnest($1::int4[]) as asked(pid)";
+
+/// A server that has not said after this time who waits for whom will not say it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All tables that a user may have made, with the name under which they are shown.
 const ALL_TABLES: &str = "select c.oid, c.oid::regclass::text from pg_class c join pg_namespace n \
@@ -193,7 +197,10 @@ impl Base {
                 self.blocking.insert(statement).clone()
             }
         };
-        let rows = control.query(&statement, &[&pids]).await?;
+        let asked = tokio::time::timeout(PATIENCE, control.query(&statement, &[&pids])).await;
+        let rows = asked.map_err(|_| Trouble::Silent {
+            seconds: PATIENCE.as_secs(),
+        })??;
         Ok(rows
             .iter()
             .map(|row| (row.get::<_, i32>(0), row.get::<_, Vec<i32>>(1)))

@@ -79,6 +79,12 @@ pub enum Trouble {
         /// The limit.
         seconds: u64,
     },
+    /// The server does not say who waits for whom.
+    #[error("the server has not said within {seconds} s who waits for whose locks")]
+    Silent {
+        /// The limit.
+        seconds: u64,
+    },
     /// The statements of an actor that runs alone do not come to repeat themselves.
     #[error("the same schedule gave different runs")]
     Unrepeatable(Box<Difference>),

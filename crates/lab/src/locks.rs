@@ -1,12 +1,18 @@
 //! What steps touched, and who waits for whose locks: the stage's questions to its databases about sessions.
 
+use std::collections::BTreeMap;
+
 use deadheat_explore::Actor;
 use deadheat_gate::Ran;
 use deadheat_sql::Footprint;
 
-use crate::conn::{Phase, Work};
+use crate::base::Base;
+use crate::conn::{Conn, Phase, Work};
 use crate::error::Trouble;
 use crate::stage::Stage;
+
+/// Who waits for whom, by session.
+pub(crate) type Waits = BTreeMap<u32, Vec<u32>>;
 
 impl Stage {
     /// What the step on `session` touched.
@@ -72,15 +78,6 @@ impl Stage {
         })
     }
 
-    /// Keeps a session that waits from going on by itself, where its server is ours.
-    pub fn freeze(&mut self, session: u32) {
-        if let Some(conn) = self.conns.get(&session)
-            && self.can_freeze(session)
-        {
-            self.frozen.freeze(conn.pid);
-        }
-    }
-
     /// Lets a session go on.
     pub fn thaw(&mut self, session: u32) {
         if let Some(conn) = self.conns.get(&session) {
@@ -88,33 +85,89 @@ impl Stage {
         }
     }
 
+    /// Which of these sessions wait for locks, and for which other sessions. If `session`, one of them, waits, and in no
+    /// circle, then it stands still from now on, where its server is ours. `None`: that could not be found out yet.
+    pub async fn blockers_of(
+        &mut self,
+        session: u32,
+        asked: &[u32],
+    ) -> Result<Option<Waits>, Trouble> {
+        let Some(pid) = self
+            .conns
+            .get(&session)
+            .filter(|conn| self.bases[conn.database].ours)
+            .map(|conn| conn.pid)
+        else {
+            return self.blockers(asked).await.map(Some);
+        };
+        let ask = blockers(&self.conns, &mut self.bases, asked);
+        let Some(waits) = self.frozen.stop_and_ask(pid, ask).await.transpose()? else {
+            return Ok(None);
+        };
+        // Who closes a circle must look for it.
+        if !waits.contains_key(&session) || chain(&waits, session).contains(&session) {
+            self.frozen.thaw(pid);
+        }
+        Ok(Some(waits))
+    }
+
     /// Which of these sessions wait for locks, and for which other sessions.
-    pub async fn blockers(&mut self, sessions: &[u32]) -> Result<Vec<(u32, Vec<u32>)>, Trouble> {
-        let mut waits = Vec::new();
-        for index in 0..self.bases.len() {
-            let asked: Vec<(u32, i32)> = sessions
-                .iter()
-                .filter_map(|session| Some((*session, self.conns.get(session)?)))
-                .filter(|(_, conn)| conn.database == index)
-                .map(|(session, conn)| (session, conn.pid))
-                .collect();
-            if asked.is_empty() {
-                continue;
-            }
-            let pids: Vec<i32> = asked.iter().map(|(_, pid)| *pid).collect();
-            for (pid, by) in self.bases[index].blocking(&pids).await? {
-                let by: Vec<u32> = self
-                    .conns
-                    .iter()
-                    .filter(|(_, conn)| by.contains(&conn.pid))
-                    .map(|(session, _)| *session)
-                    .collect();
-                let waiter = asked.iter().find(|(_, asked)| *asked == pid);
-                if let Some((session, _)) = waiter.filter(|_| !by.is_empty()) {
-                    waits.push((*session, by));
-                }
+    pub async fn blockers(&mut self, asked: &[u32]) -> Result<Waits, Trouble> {
+        blockers(&self.conns, &mut self.bases, asked).await
+    }
+}
+
+async fn blockers(
+    conns: &BTreeMap<u32, Conn>,
+    bases: &mut [Base],
+    asked: &[u32],
+) -> Result<Waits, Trouble> {
+    let mut waits = Waits::new();
+    for (index, base) in bases.iter_mut().enumerate() {
+        let of_base = |session: &u32| {
+            let conn = conns.get(session).filter(|conn| conn.database == index)?;
+            Some((conn.pid, *session))
+        };
+        let asked: BTreeMap<i32, u32> = asked.iter().filter_map(of_base).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let pids: Vec<i32> = asked.keys().copied().collect();
+        for (pid, by) in base.blocking(&pids).await? {
+            let by = conns.iter().filter(|(_, conn)| by.contains(&conn.pid));
+            let by: Vec<u32> = by.map(|(session, _)| *session).collect();
+            if let Some(session) = asked.get(&pid).filter(|_| !by.is_empty()) {
+                waits.insert(*session, by);
             }
         }
-        Ok(waits)
+    }
+    Ok(waits)
+}
+
+/// The sessions that `session` waits for, and those that they wait for in turn; itself if it waits in a circle.
+pub(crate) fn chain(waits: &Waits, session: u32) -> Vec<u32> {
+    let mut chain: Vec<u32> = Vec::new();
+    let mut open = vec![session];
+    while let Some(waiter) = open.pop() {
+        for blocker in waits.get(&waiter).into_iter().flatten() {
+            if !chain.contains(blocker) {
+                chain.push(*blocker);
+                open.push(*blocker);
+            }
+        }
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_in_a_circle_waits_for_himself() {
+        let waits = Waits::from([(1, vec![2]), (2, vec![3]), (3, vec![1])]);
+        assert!(chain(&waits, 1).contains(&1));
+        let line = Waits::from([(1, vec![2]), (2, vec![3])]);
+        assert_eq!(chain(&line, 1), vec![2, 3]);
     }
 }

@@ -165,7 +165,6 @@ impl Run<'_> {
         let waits_for = self.owners(by);
         self.steps[step].blocked_by.clone_from(&waits_for);
         self.seat_mut(actor).place = Place::Blocked { step, session };
-        self.stage.freeze(session);
         let turn = Turn {
             footprint,
             wakes: Vec::new(),

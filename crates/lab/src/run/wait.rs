@@ -3,7 +3,7 @@
 //! A statement that waits is stopped there ([`deadheat_sandbox::Frozen`]) and goes on when its lock was granted. A deadlock is
 //! found by the actor that closes the cycle: the others are stopped and do not look for one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
@@ -11,6 +11,7 @@ use deadheat_explore::Actor;
 use super::{Place, Run, STEP_LIMIT};
 use crate::conn::Phase;
 use crate::error::Trouble;
+use crate::locks::chain;
 
 /// A statement that has not answered after this time is asked about.
 const FIRST_QUESTION: Duration = Duration::from_micros(250);
@@ -23,9 +24,6 @@ const LAST_QUESTION: Duration = Duration::from_millis(5);
 const DEADLOCK_CHECK: Duration = Duration::from_millis(2);
 /// A cycle that the server has not broken after this time is none of its own: it will stay.
 const DEADLOCK_LIMIT: Duration = Duration::from_secs(5);
-
-/// Who waits for whom, by session.
-type Waits = BTreeMap<u32, Vec<u32>>;
 
 /// What became of a statement.
 pub(crate) enum Waited {
@@ -67,11 +65,12 @@ impl Run<'_> {
             if self.answered(session) {
                 return Ok(Waited::Answered);
             }
-            let waits: Waits = self.stage.blockers(&asked).await?.into_iter().collect();
+            let waits = self.stage.blockers_of(session, &asked).await?;
             self.hear()?;
             if self.answered(session) {
                 return Ok(Waited::Answered);
             }
+            let waits = waits.unwrap_or_default();
             if let Some(by) = waits.get(&session) {
                 let lasted = since.get_or_insert_with(Instant::now).elapsed();
                 let chain = chain(&waits, session);
@@ -110,7 +109,7 @@ impl Run<'_> {
             if open.is_empty() {
                 break;
             }
-            let waits: Waits = self.stage.blockers(&open).await?.into_iter().collect();
+            let waits = self.stage.blockers(&open).await?;
             self.hear()?;
             let granted = blocked
                 .iter()
@@ -137,12 +136,12 @@ impl Run<'_> {
                 self.handle(signal)?;
                 continue;
             }
-            let waits = !self.stage.is_at_work(session)
-                && !self.stage.blockers(&[session]).await?.is_empty();
-            self.hear()?;
-            if waits && !self.answered(session) {
-                self.stage.freeze(session);
-                break;
+            if !self.stage.is_at_work(session) {
+                let waits = self.stage.blockers_of(session, &[session]).await?;
+                self.hear()?;
+                if waits.is_some_and(|waits| !waits.is_empty()) && !self.answered(session) {
+                    break;
+                }
             }
             gap = (gap * 2).min(LAST_QUESTION);
             self.within_limit(actor, started)?;
@@ -202,33 +201,5 @@ impl Run<'_> {
             .filter_map(|conn| conn.owner)
             .collect();
         owners.into_iter().collect()
-    }
-}
-
-/// The sessions that `session` waits for, and those that they wait for in turn; itself if it waits in a circle.
-fn chain(waits: &Waits, session: u32) -> Vec<u32> {
-    let mut chain: Vec<u32> = Vec::new();
-    let mut open = vec![session];
-    while let Some(waiter) = open.pop() {
-        for blocker in waits.get(&waiter).into_iter().flatten() {
-            if !chain.contains(blocker) {
-                chain.push(*blocker);
-                open.push(*blocker);
-            }
-        }
-    }
-    chain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_waits_in_a_circle_waits_for_himself() {
-        let waits = Waits::from([(1, vec![2]), (2, vec![3]), (3, vec![1])]);
-        assert!(chain(&waits, 1).contains(&1));
-        let line = Waits::from([(1, vec![2]), (2, vec![3])]);
-        assert_eq!(chain(&line, 1), vec![2, 3]);
     }
 }

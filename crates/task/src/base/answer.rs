@@ -70,9 +70,9 @@ impl Hall {
         }
     }
 
-    /// Whom the session waits for, if it does for certain.
+    /// Whom the session waits for, if it does for certain; it then stands still.
     async fn waits(
-        &self,
+        &mut self,
         session: u32,
         asked: &[u32],
         lasted: Duration,
@@ -80,13 +80,22 @@ impl Hall {
         if self.is_at_work(session) {
             return Ok(None);
         }
-        let waits = self.blockers(asked).await?;
-        let Some(by) = waits.get(&session) else {
+        let Some(pid) = self.conns.get(&session).map(|conn| conn.pid) else {
             return Ok(None);
         };
-        let in_circle = chain(&waits, session).contains(&session);
-        let is_certain = !in_circle || lasted >= DEADLOCK_LIMIT;
-        Ok(is_certain.then(|| by.clone()))
+        let mut frozen = std::mem::take(&mut self.frozen);
+        let asked = frozen.stop_and_ask(pid, self.blockers(asked)).await;
+        self.frozen = frozen;
+        let Some(waits) = asked.transpose()? else {
+            return Ok(None);
+        };
+        let by = waits.get(&session).cloned();
+        // Who closes a circle must look for it.
+        if by.is_none() || chain(&waits, session).contains(&session) {
+            self.frozen.thaw(pid);
+            return Ok(by.filter(|_| lasted >= DEADLOCK_LIMIT));
+        }
+        Ok(by)
     }
 
     /// The statements that waited and are answered now. Those whose lock was granted go on one after the other, in the
@@ -157,7 +166,6 @@ impl Hall {
     fn wait(&mut self, session: u32, since: Instant) {
         if let Some(conn) = self.conns.get_mut(&session) {
             conn.phase = Phase::Waiting(since);
-            self.frozen.freeze(conn.pid);
         }
     }
 
