@@ -21,7 +21,7 @@ const BLOCKING: &str = "select pid, pg_blocking_pids(pid) || pg_safe_snapshot_bl
                         from unnest($1::int4[]) as asked(pid)";
 
 /// A server that has not said after this time who waits for whom will not say it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// All tables that a user may have made, with the name under which they are shown.
 const ALL_TABLES: &str = "select c.oid, c.oid::regclass::text from pg_class c join pg_namespace n \
