@@ -1,11 +1,8 @@
 //! Server processes that are stopped, and may not hold up the server meanwhile: on a real private server.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{prepared, server};
-use deadheat_sandbox::{Database, Frozen};
+use deadheat_sandbox::{Database, Frozen, PrivateOptions, Server};
 use tokio_postgres::{Client, NoTls};
 
 /// A process that takes and gives back locks all the time is stopped this often: sometimes with the lock table in its hand.
@@ -13,6 +10,13 @@ const TRIES: u32 = 300;
 const RESTLESS: &str = "do $$ begin loop \
                         perform pg_advisory_lock(1); perform pg_advisory_unlock(1); \
                         end loop; end $$";
+
+async fn database() -> (Server, Database) {
+    let server = Server::private(&PrivateOptions::default()).await;
+    let server = server.expect("a private server starts");
+    let database = server.create().await.expect("a database is made");
+    (server, database)
+}
 
 async fn client(database: &Database) -> (Client, i32) {
     let (client, connection) = tokio_postgres::connect(&database.url(None), NoTls)
@@ -31,8 +35,7 @@ async fn waits(database: &Database, pid: i32) -> bool {
 
 #[tokio::test]
 async fn a_process_stopped_with_the_lock_table_in_its_hand_is_let_go() {
-    let server = server().await;
-    let (database, _) = prepared(&server, "").await;
+    let (_server, database) = database().await;
     let (restless, pid) = client(&database).await;
     let cancel = restless.cancel_token();
     let never_ends = tokio::spawn(async move { restless.batch_execute(RESTLESS).await });
@@ -40,10 +43,10 @@ async fn a_process_stopped_with_the_lock_table_in_its_hand_is_let_go() {
     let (mut stood, mut let_go) = (0, 0);
     for _ in 0..TRIES {
         let asked = frozen.stop_and_ask(pid, waits(&database, pid));
-        match tokio::time::timeout(Duration::from_secs(20), asked).await {
-            Ok(Some(_)) => stood += 1,
-            Ok(None) => let_go += 1,
-            Err(_) => panic!("the server stands still after {stood} and {let_go}"),
+        let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        match asked.expect("the server does not stand still") {
+            Some(_) => stood += 1,
+            None => let_go += 1,
         }
         frozen.thaw_all();
         // It goes on for as long as a question takes.
@@ -56,10 +59,10 @@ async fn a_process_stopped_with_the_lock_table_in_its_hand_is_let_go() {
 
 #[tokio::test]
 async fn a_waiter_stands_still_until_it_is_let_go_though_its_lock_is_free() {
-    let server = server().await;
-    let table = "create table t (id int primary key); insert into t values (1)";
-    let (database, _) = prepared(&server, table).await;
+    let (_server, database) = database().await;
     let (holder, _) = client(&database).await;
+    let table = "create table t (id int primary key); insert into t values (1)";
+    holder.batch_execute(table).await.expect("is made");
     let (waiter, pid) = client(&database).await;
     holder
         .batch_execute("begin; select from t for update")
