@@ -5,8 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use clap::Parser;
-use common::{Bench, Said, example, has, root, said};
+use common::{Bench, Said, example, has, root, said, words};
 
 fn path(scenario: &str) -> String {
     example(scenario).to_str().expect("UTF-8").to_owned()
@@ -266,24 +265,6 @@ fn a_race_fits_a_narrow_terminal() {
     assert!(widest.is_some_and(|widest| widest <= 60), "{help}");
 }
 
-/// The words of a shell command; quotes of both kinds hold words together.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for letter in line.chars() {
-        match (quote, letter) {
-            (Some(open), _) if open == letter => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (None, ' ') => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 /// The commands of the program in a document.
 fn commands_in(document: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(root().join(document)).expect("is there");
@@ -297,18 +278,6 @@ fn commands_in(document: &str) -> Vec<Vec<String>> {
         .filter(|line| line.starts_with("deadheat "))
         .map(words)
         .collect()
-}
-
-#[test]
-fn commands_in_the_documents_can_be_typed() {
-    for (document, count) in [("docs/first-race.md", 7), ("docs/ci.md", 2)] {
-        let commands = commands_in(document);
-        assert_eq!(commands.len(), count, "{document}: {commands:?}");
-        for command in commands {
-            let read = deadheat::args::Cli::try_parse_from(&command);
-            assert!(read.is_ok(), "{document}: {command:?}: {read:?}");
-        }
-    }
 }
 
 #[test]

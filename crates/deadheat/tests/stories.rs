@@ -34,6 +34,19 @@ fn clean(file: &str) {
     assert_eq!(verdict(&json).0, "clean", "{}\n{}", said.out, said.err);
     assert_eq!(json["exhausted"], true);
     assert_eq!(said.code, 0);
+    let name = file.rsplit('/').next().expect("a name");
+    let line = format!("{name}: clean, all {} traces explored", json["traces"]);
+    let told = pages().iter().any(|page| page.contains(&line));
+    assert!(told, "no page of docs/stories says of {file}: {line}");
+}
+
+/// The pages that tell the stories.
+fn pages() -> Vec<String> {
+    let folder = std::fs::read_dir(root().join("docs/stories")).expect("the stories");
+    let paths = folder.map(|entry| entry.expect("an entry").path());
+    paths
+        .map(|path| std::fs::read_to_string(path).expect("a page"))
+        .collect()
 }
 
 #[test]

@@ -120,6 +120,24 @@ pub fn has(program: &str) -> bool {
     there
 }
 
+/// The words of a shell command; quotes of both kinds hold words together.
+pub fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// The verdict, and the kind of the first race.
 pub fn verdict(json: &Value) -> (&str, &str) {
     (
