@@ -136,6 +136,9 @@ pub struct Find {
     /// Write what was found as a page for the browser: one file with everything in it.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Show the search in the browser while it goes on, on a page of this machine that stays until Ctrl-C.
+    #[arg(long)]
+    pub ui: bool,
     /// Say where the time went.
     #[arg(long)]
     pub profile: bool,

@@ -6,7 +6,9 @@
 //! It is also the library for Rust tests: [`macro@test`], [`Lab`] and [`point!`] are all that a test needs.
 
 pub mod args;
+mod browser;
 pub mod command;
+mod feed;
 mod place;
 mod problem;
 mod progress;

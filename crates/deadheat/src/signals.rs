@@ -22,6 +22,14 @@ pub fn at_the_end(what: Option<fn()>) {
     *AT_THE_END.lock().unwrap_or_else(PoisonError::into_inner) = what;
 }
 
+/// Whether nothing is under way that would be broken off.
+static AT_REST: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is under way: an interrupt ends nothing early, and says nothing.
+pub fn at_rest() {
+    AT_REST.store(true, Ordering::SeqCst);
+}
+
 /// Begins to listen.
 ///
 /// # Errors
@@ -59,11 +67,13 @@ async fn serve(
             _ = hangup.recv() => SignalKind::hangup(),
         };
         if kind == SignalKind::interrupt() && !interrupted.swap(true, Ordering::SeqCst) {
-            // Standard error may be closed; the search ends all the same.
-            let _ = writeln!(
-                stderr(),
-                "ending with what was found so far; once more ends at once"
-            );
+            if !AT_REST.load(Ordering::SeqCst) {
+                // Standard error may be closed; the search ends all the same.
+                let _ = writeln!(
+                    stderr(),
+                    "ending with what was found so far; once more ends at once"
+                );
+            }
             continue;
         }
         end_all();

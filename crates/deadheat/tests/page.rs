@@ -4,18 +4,14 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{Bench, example, has, root};
+use common::browser::{browse, browser, can_browse};
+use common::{Bench, example};
 use serde_json::{Value, json};
 
 /// The scenario with five actors of thirty steps.
 fn many() -> PathBuf {
     browser().join("many.toml")
-}
-
-fn browser() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
 
 /// The pages `two.html`, `many.html` and `report.html` (with both races) in the bench's folder.
@@ -39,15 +35,6 @@ fn size(bench: &Bench, page: &str) -> u64 {
     path.metadata().expect("the page is there").len()
 }
 
-/// A browser that Playwright can drive, by its names on several systems.
-fn chromium() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|path| path.exists())
-}
-
 #[test]
 fn five_actors_and_150_steps_weigh_less_than_a_megabyte() {
     let bench = Bench::new();
@@ -60,30 +47,13 @@ fn five_actors_and_150_steps_weigh_less_than_a_megabyte() {
 
 #[test]
 fn people_use_the_page_in_a_browser() {
-    if !has("node") {
-        return;
-    }
-    let Some(chromium) = chromium() else {
-        eprintln!("skipped: chromium is not installed");
+    let Some(chromium) = can_browse() else {
         return;
     };
-    if !browser().join("node_modules").exists() {
-        eprintln!("skipped: run tools/node crates/deadheat/tests/browser first");
-        return;
-    }
     let bench = Bench::new();
     pages(&bench);
-    let done = Command::new("node")
-        .args(["--test", "--test-reporter=spec"])
-        .arg(browser().join("page.test.js"))
-        .current_dir(root())
-        .env("PAGES", bench.folder.path())
-        .env("CHROMIUM", chromium)
-        .output()
-        .expect("node runs");
-    let said = common::said(done);
-    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
-    assert!(said.out.contains("pass"), "{}", said.out);
+    let folder = bench.folder.path().display().to_string();
+    browse(&chromium, "page.test.js", ("PAGES", &folder));
 }
 
 /// The saved race as JSON.

@@ -23,6 +23,7 @@ use crate::run::{Played, Run};
 use crate::stage::Stage;
 use crate::timer::Timer;
 use crate::touched::Touched;
+use crate::window::Window;
 
 /// Serial runs in which the statements of the actors must come to repeat themselves.
 const WARM_UPS: usize = 8;
@@ -128,6 +129,11 @@ impl Lab {
     /// What a user should know besides outcomes.
     pub fn notes(&self) -> &Notes {
         &self.stage.notes
+    }
+
+    /// Has its runs be seen through this window.
+    pub fn show_in(&mut self, window: Arc<Window>) {
+        self.stage.window = window;
     }
 
     /// What the last run has written.

@@ -31,6 +31,7 @@ mod service;
 mod stage;
 mod timer;
 mod touched;
+mod window;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};
 pub use blueprint::Blueprint;
@@ -42,3 +43,4 @@ pub use note::Notes;
 pub use part::{Kept, Part};
 pub use profile::Profile;
 pub use touched::Touched;
+pub use window::Window;

@@ -27,6 +27,7 @@ use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
 use crate::touched::Touched;
+use crate::window::Window;
 
 /// Time between two looks while the services come to rest.
 const REST_GAP: Duration = Duration::from_millis(2);
@@ -70,6 +71,8 @@ pub(crate) struct Stage {
     pub cure: Arc<Cure>,
     /// Server processes that wait and are stopped meanwhile.
     pub frozen: Frozen,
+    /// Where the run under way can be seen.
+    pub window: Arc<Window>,
     /// Sessions of the SQL actors.
     pub clients: BTreeMap<Actor, Arc<Client>>,
 }
@@ -96,6 +99,7 @@ impl Stage {
             loose: Footprint::nothing(),
             browsers: BTreeMap::new(),
             clients: BTreeMap::new(),
+            window: Arc::default(),
             known: None,
             cure: Arc::default(),
             frozen: Frozen::default(),

@@ -81,6 +81,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// In a word or two, as people read it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::NoRaceFound => "no race found",
+            Self::Race => "race",
+            Self::Bug => "bug",
+            Self::Unrepeatable => "unrepeatable",
+        }
+    }
+
     /// The exit code of `find`.
     pub const fn exit_code(self) -> u8 {
         match self {

@@ -10,13 +10,12 @@ const MOST_BACKGROUND: usize = 5;
 
 /// What the search comes to: the verdict, and what one should know to judge it. Races are drawn by [`crate::race`].
 pub fn summary(report: &Report, style: Style) -> String {
-    let (ink, word) = match report.verdict {
-        Verdict::Clean => (Ink::Good, "clean"),
-        Verdict::NoRaceFound => (Ink::Heading, "no race found"),
-        Verdict::Race => (Ink::Bad, "race"),
-        Verdict::Bug => (Ink::Bad, "bug"),
-        Verdict::Unrepeatable => (Ink::Bad, "unrepeatable"),
+    let ink = match report.verdict {
+        Verdict::Clean => Ink::Good,
+        Verdict::NoRaceFound => Ink::Heading,
+        Verdict::Race | Verdict::Bug | Verdict::Unrepeatable => Ink::Bad,
     };
+    let word = report.verdict.in_words();
     let mut out = String::new();
     let before = format!("{}: ", report.scenario);
     let text = format!("{before}{word}, {}", verdict(report));

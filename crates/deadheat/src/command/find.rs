@@ -19,10 +19,12 @@ use deadheat_verdict::Saved;
 use super::ground::Ground;
 use super::rules::rules;
 use super::saving::{save, saved};
-use super::{print, style};
+use super::screen::Screen;
+use super::{file_name, print, style};
 use crate::args::{self, Find};
+use crate::browser;
+use crate::feed::Feed;
 use crate::problem::Problem;
-use crate::progress::Display;
 use crate::search::{Budget, End, Hunt, Searched};
 use crate::signals::Interrupted;
 
@@ -36,6 +38,10 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
         .iter()
         .map(|path| Ground::read(path))
         .collect::<Result<Vec<_>, _>>()?;
+    let page = Arc::new(Feed::default());
+    let served = find.ui.then(|| browser::serve(Arc::clone(&page) as Arc<_>));
+    let served = served.transpose()?;
+    let feed = served.is_some().then_some(&*page);
     let mut reports = Vec::new();
     let mut annotations = Vec::new();
     let mut races = Vec::new();
@@ -47,7 +53,7 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
             let _ = writeln!(stderr(), "not searched: {}", scenario.path.display());
             continue;
         }
-        match one(find, Arc::clone(scenario), interrupted) {
+        match one(find, Arc::clone(scenario), feed, interrupted) {
             Ok(found) => {
                 print(&found.text)?;
                 let file = scenario.path.display().to_string();
@@ -61,7 +67,11 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
             }
             // The other scenarios may be fine.
             Err(problem) => {
-                let _ = writeln!(stderr(), "{}", problem.in_words());
+                let words = problem.in_words();
+                if let Some(feed) = feed {
+                    feed.failed(&words);
+                }
+                let _ = writeln!(stderr(), "{words}");
                 worst = worst.max(2);
             }
         }
@@ -81,6 +91,9 @@ pub fn run(find: &Find, interrupted: &Interrupted) -> Result<u8, Problem> {
             print(&annotations.concat())?;
         }
         add_to_step_summary(&step_summary)?;
+    }
+    if let Some(served) = &served {
+        browser::stay(served, interrupted);
     }
     Ok(worst)
 }
@@ -148,15 +161,21 @@ struct Found {
     text: String,
 }
 
-fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Result<Found, Problem> {
+fn one(
+    find: &Find,
+    scenario: Arc<Scenario>,
+    feed: Option<&Feed>,
+    interrupted: &Interrupted,
+) -> Result<Found, Problem> {
     let budget = budget(find, &scenario);
-    let mut display = Display::new(&scenario.title, interrupted);
+    let mut display = Screen::new(&scenario, &budget, feed, interrupted);
     display.doing("setting up");
     let ground = Ground::prepare(scenario, &find.server)?;
     let asked = find.labs.or(ground.scenario.explore.labs);
     let searched = match ground.labs(asked) {
         Ok(mut labs) => {
             let count = labs.count();
+            display.labs(&labs);
             let rules = rules(&ground.scenario, std::mem::take(&mut labs.start.tables))?;
             display.doing("running the serial orders");
             let actors = ground.scenario.actors.len();
@@ -195,6 +214,14 @@ fn one(find: &Find, scenario: Arc<Scenario>, interrupted: &Interrupted) -> Resul
         labs,
     };
     let (report, saved) = result.report()?;
+    if let Some(feed) = feed {
+        for (number, (saved, file)) in saved.iter().enumerate() {
+            let entry = &report.races[number];
+            let place = (entry.found_at_run, entry.preemptions);
+            feed.race(number, saved, file, place);
+        }
+        feed.concluded(&report);
+    }
     let mut text = if find.json {
         report
             .to_json()
@@ -375,13 +402,6 @@ fn in_words(report: &Report, races: &[(Saved, String)]) -> String {
     }
     text.push_str(&deadheat_report::summary(report, style()));
     text
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 fn where_the_time_went(profile: &Profile) -> String {

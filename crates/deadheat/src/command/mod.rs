@@ -10,11 +10,13 @@ mod proxy;
 mod replay;
 mod rules;
 mod saving;
+mod screen;
 mod show;
 mod spec;
 mod step;
 
 use std::io::{IsTerminal, Write, stdout};
+use std::path::Path;
 
 use clap::CommandFactory;
 use deadheat_report::Style;
@@ -79,4 +81,12 @@ fn style() -> Style {
         width: width.unwrap_or(100),
         colour: stdout().is_terminal() && !plain,
     }
+}
+
+/// The last part of a path, as people call the file.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

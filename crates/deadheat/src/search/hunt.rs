@@ -287,6 +287,7 @@ impl<'a> Hunt<'a> {
                         without_requests: BTreeMap::new(),
                         history: None,
                     };
+                    self.watcher.found(&race);
                     self.races.insert(race.run, race);
                 }
                 Ok(None)

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use deadheat_explore::{Actor, Cursor, Run};
 use deadheat_lab::record::{Record, Table};
-use deadheat_lab::{Blueprint, Lab, Notes, Options, Part, Profile, Touched, Trouble};
+use deadheat_lab::{Blueprint, Lab, Notes, Options, Part, Profile, Touched, Trouble, Window};
 use deadheat_sql::Footprint;
 use deadheat_verdict::Written;
 
@@ -46,6 +46,8 @@ pub struct Labs {
     threads: Vec<JoinHandle<(Notes, Profile)>>,
     /// How many labs there are.
     count: usize,
+    /// What each of them is doing.
+    windows: Vec<Arc<Window>>,
     queue: Arc<Queue>,
     told: Receiver<Told>,
     tickets: u64,
@@ -86,6 +88,7 @@ impl Labs {
         let mut labs = Self {
             threads: Vec::new(),
             count,
+            windows: Vec::new(),
             queue: Arc::default(),
             told,
             tickets: 0,
@@ -101,9 +104,11 @@ impl Labs {
             let queue = Arc::clone(&labs.queue);
             let blueprint = Arc::clone(blueprint);
             let tell = tell.clone();
+            let window = Arc::new(Window::default());
+            labs.windows.push(Arc::clone(&window));
             let thread = std::thread::Builder::new()
                 .name(format!("lab-{index}"))
-                .spawn(move || work(index, blueprint, &queue, &tell))
+                .spawn(move || work((index, window), blueprint, &queue, &tell))
                 .map_err(|source| Trouble::System {
                     what: "starting a thread for a lab".to_owned(),
                     source,
@@ -129,6 +134,11 @@ impl Labs {
     /// How many labs there are.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Through which each lab can be seen at work.
+    pub fn windows(&self) -> &[Arc<Window>] {
+        &self.windows
     }
 
     /// Whether a further run would soon be made.
@@ -334,7 +344,7 @@ impl Drop for Labs {
 
 /// The life of one lab.
 fn work(
-    index: usize,
+    (index, window): (usize, Arc<Window>),
     blueprint: Arc<Blueprint>,
     queue: &Queue,
     tell: &Sender<Told>,
@@ -352,6 +362,7 @@ fn work(
     };
     let built = runtime.block_on(async {
         let mut lab = Lab::build(blueprint).await?;
+        lab.show_in(window);
         let ready = match lab.warm_up().await {
             Ok(()) => lab.start_tables().await.map(|tables| Start {
                 tables,

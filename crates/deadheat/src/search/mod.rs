@@ -159,6 +159,8 @@ pub trait Watcher {
     fn progress(&mut self, progress: &Progress, serial_runs: u64, races: usize);
     /// Called with every run that came to its end.
     fn ran(&mut self, _record: &Record) {}
+    /// Called with every race, once it was found again.
+    fn found(&mut self, _race: &Race) {}
     /// Whether the user wants it to end.
     fn stopped(&self) -> bool;
 }

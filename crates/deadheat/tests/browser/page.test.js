@@ -3,66 +3,14 @@
 // tests/page.rs makes the pages and runs this file; PAGES is the folder they are in, CHROMIUM the browser.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { NARROW, WIDE, assertApart, assertFits, assertForEverybody, boxes, close, visit } from "./people.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const WIDE = { width: 1600, height: 1000 };
-const NARROW = { width: 375, height: 812 };
-
-let browser;
-before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: QUIET });
-});
-after(() => browser.close());
-
-/** Opens a page; whatever it complains of, or asks of the network, fails the test. */
-async function open(name, viewport = WIDE, more = {}) {
-  const page = await browser.newPage({ viewport, ...more });
-  page.setDefaultTimeout(10_000);
-  page.complaints = [];
-  page.on("console", (message) => page.complaints.push(message.text()));
-  page.on("pageerror", (error) => page.complaints.push(error.message));
-  page.on("request", (request) => request.url().startsWith("file:") || page.complaints.push(request.url()));
-  page.on("dialog", (dialog) => page.complaints.push(dialog.message()));
-  await page.goto(pathToFileURL(`${process.env.PAGES}/${name}.html`).href);
-  return page;
-}
-
-async function close(page) {
-  assert.deepEqual(page.complaints, []);
-  await page.close();
-}
+const open = (name, viewport, more) => visit(pathToFileURL(`${process.env.PAGES}/${name}.html`).href, viewport, more);
 
 const where = (page) => page.locator(".where b").textContent();
 const rows = (page, table) => page.locator(`section.table[aria-label="Table ${table}"] tbody tr`).allInnerTexts();
-
-/** Boxes of whatever is shown of these. */
-const boxes = (page, selector) =>
-  page.locator(selector).evaluateAll((all) =>
-    all.filter((one) => one.checkVisibility()).map((one) => {
-      const { left, right, top, bottom } = one.getBoundingClientRect();
-      return { left, right, top, bottom, what: one.innerText?.slice(0, 20) };
-    }),
-  );
-
-function assertApart(all) {
-  for (const [n, a] of all.entries()) {
-    for (const b of all.slice(n + 1)) {
-      const meet = a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-      assert.ok(!meet, `${a.what} lies over ${b.what}`);
-    }
-  }
-}
-
-async function assertFits(page) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(content <= window, `${content} pixels of content in a window of ${window}`);
-}
 
 const unfold = async (page) => {
   const folded = page.locator('.fold button[aria-expanded="false"]');
@@ -252,14 +200,8 @@ describe("for everybody", () => {
     for (const colorScheme of ["light", "dark"]) {
       test(`${name} in ${colorScheme} has nothing that axe objects to`, async () => {
         const page = await open(name, WIDE, { colorScheme });
-        for (const viewport of [WIDE, NARROW]) {
-          await page.setViewportSize(viewport);
-          await page.keyboard.press("ArrowLeft");
-          await page.evaluate(axe);
-          const { violations } = await page.evaluate(() => axe.run());
-          const said = violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
-          assert.deepEqual(said, [], `${viewport.width} pixels`);
-        }
+        await page.keyboard.press("ArrowLeft");
+        await assertForEverybody(page);
         await close(page);
       });
     }

@@ -1,6 +1,8 @@
 //! Runs the program as a user would: the built binary, in a folder of its own.
 #![allow(dead_code, missing_docs, clippy::needless_pass_by_value)] // every test file uses its part of this
 
+pub mod browser;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

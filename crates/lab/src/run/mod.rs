@@ -213,6 +213,7 @@ impl<'s> Run<'s> {
     /// Plays the schedule that the cursor chooses to its end.
     pub async fn play(mut self, mut cursor: Cursor<Footprint>) -> Result<Played, Trouble> {
         self.look().await;
+        self.stage.window.begin();
         let end = loop {
             let mut enabled = self.enabled();
             if enabled.is_empty() {
@@ -229,7 +230,9 @@ impl<'s> Run<'s> {
                 break End::Cut;
             };
             let before = self.steps.len();
-            let mut event = self.step(self.actor_of(chosen)).await?;
+            let mover = self.actor_of(chosen);
+            self.stage.window.moves(mover);
+            let mut event = self.step(mover).await?;
             if self.is_looked_at(before) {
                 event.footprint.merge(&Footprint::looked_at());
             }

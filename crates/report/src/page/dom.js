@@ -15,6 +15,14 @@ function el(name, attributes, ...parts) {
   return made;
 }
 
+/** The same for drawings. */
+function svg(name, attributes, ...parts) {
+  const made = document.createElementNS(canvas.namespaceURI, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...parts);
+  return made;
+}
+
 /** `ben`, `ben and amy`, `ben, amy and p1`. */
 function list(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;

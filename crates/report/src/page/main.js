@@ -3,7 +3,8 @@
 const page = document.getElementById("page");
 let moment = null;
 
-function show(race) {
+/** Shows a race; `tabs` lead to what else there is. */
+function show(race, tabs = nav(race)) {
   const grid = timeline(race);
   const panel = el("div", { class: "tables" });
   const scrub = scrubber(race);
@@ -13,7 +14,7 @@ function show(race) {
     el("section", { id: "timeline", "aria-labelledby": "happened", tabindex: "-1" }, el("h2", { id: "happened" }, "What happened"), legend(race), grid),
     el("section", { class: "panel", "aria-labelledby": "state" }, el("h2", { id: "state" }, "The tables"), scrub.view, panel),
   );
-  page.replaceChildren(...nav(race), heading(race), run, el("div", { class: "outcome" }, outcome(race)), ...summary());
+  page.replaceChildren(...tabs, heading(race), run, el("div", { class: "outcome" }, outcome(race)), ...summary());
   moment = new Moment(race, grid, panel, scrub);
   const redraw = arrows(race, grid);
   const lay = () => {
@@ -170,5 +171,8 @@ document.addEventListener("keydown", (event) => {
 addEventListener("beforeprint", () => ((printing = true), relay()));
 addEventListener("afterprint", () => ((printing = false), relay()));
 
-if (data.races.length > 0) show(data.races[0]);
-else page.replaceChildren(el("header", {}, el("h1", {}, "No race")), ...summary());
+/** Shows what stands in the page itself. */
+function start() {
+  if (data.races.length > 0) show(data.races[0]);
+  else page.replaceChildren(el("header", {}, el("h1", {}, "No race")), ...summary());
+}

@@ -12,6 +12,11 @@ use self::view::{Page, RaceView};
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
+const LIVE_STYLE: &str = include_str!("live.css");
+/// The way past everything that stands before the run.
+const SKIP: &str = r##"<a class="skip" href="#timeline">To the timeline</a>"##;
+/// Begins to show what stands in the page.
+const START: &str = "start();\n";
 /// In the order in which they build on each other.
 const SCRIPTS: [&str; 7] = [
     include_str!("dom.js"),
@@ -22,6 +27,9 @@ const SCRIPTS: [&str; 7] = [
     include_str!("outcome.js"),
     include_str!("main.js"),
 ];
+
+/// What draws a page that is fed while something happens, behind [`SCRIPTS`].
+const LIVE: [&str; 2] = [include_str!("live.js"), include_str!("search.js")];
 
 /// The page of some races, each with the file it is saved in; `summary` says what the searches came to, if there were
 /// any.
@@ -39,20 +47,47 @@ pub fn page(races: &[(&Saved, &str)], summary: &str) -> Result<String, serde_jso
         many => format!("{} races", many.len()),
     };
     let sentences = views.iter().flat_map(|view| &view.why);
-    let plain: Vec<String> = sentences
-        .map(|sentence| format!("<p>{}</p>", escaped(sentence)))
-        .collect();
+    let mut plain =
+        "<p>This page draws the race with its own scripts, which are switched off here. Why it \
+                     happens:</p>"
+            .to_owned();
+    plain.extend(sentences.map(|sentence| format!("<p>{}</p>", escaped(sentence))));
     let data = serde_json::to_string(&Page {
         races: views,
         summary: summary.to_owned(),
     })?;
     Ok(fill(&[
+        ("policy", ""),
         ("title", &escaped(&title)),
         ("style", STYLE),
-        ("plain", &plain.concat()),
+        ("skip", SKIP),
+        ("plain", &plain),
         ("data", &island(&data)),
-        ("script", &SCRIPTS.concat()),
+        ("script", &(SCRIPTS.concat() + START)),
     ]))
+}
+
+/// The page of something that goes on: it asks whoever serves it what is to be seen, and draws races as [`page`] does.
+pub fn live_page(title: &str) -> String {
+    let plain =
+        "<p>This page shows what happens with its own scripts, which are switched off here.</p>";
+    fill(&[
+        ("policy", "; connect-src 'self'"),
+        ("title", &escaped(title)),
+        ("style", &(STYLE.to_owned() + LIVE_STYLE)),
+        ("skip", ""),
+        ("plain", plain),
+        ("data", r#"{"races":[],"summary":""}"#),
+        ("script", &(SCRIPTS.concat() + &LIVE.concat())),
+    ])
+}
+
+/// What the page shows of one race, as JSON: for a page that is open already.
+///
+/// # Errors
+/// Only if a value cannot be written as JSON, which none of these is.
+pub fn race_view(saved: &Saved, file: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(RaceView::of(saved, file))
 }
 
 /// The frame with its places filled. What is filled in is not searched for places.

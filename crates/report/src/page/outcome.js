@@ -71,5 +71,6 @@ function leftOut(race) {
 }
 
 function again(race) {
+  if (!race.again) return null;
   return el("section", { class: "again", "aria-labelledby": "again" }, el("h2", { id: "again" }, "Run it again"), el("pre", { tabindex: "0", role: "group", "aria-label": "Command" }, el("code", {}, race.again)));
 }

@@ -112,7 +112,7 @@ struct Told {
 }
 
 impl RaceView {
-    /// What the page shows of a race that is saved in `file`.
+    /// What the page shows of a race that is saved in `file`, or not yet saved if that is empty.
     pub(crate) fn of(saved: &Saved, file: &str) -> Self {
         let record = &saved.record;
         let matters: BTreeSet<usize> = saved.matters.iter().copied().collect();
@@ -149,7 +149,11 @@ impl RaceView {
             replies: replies(record),
             stuck: stuck(record),
             left_out: saved.left_out.clone(),
-            again: format!("deadheat replay {file}"),
+            again: if file.is_empty() {
+                String::new()
+            } else {
+                format!("deadheat replay {file}")
+            },
         }
     }
 }
