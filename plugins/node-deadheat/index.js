@@ -7,8 +7,11 @@ const { execFile } = require("node:child_process");
 const { readdirSync } = require("node:fs");
 const { basename, join } = require("node:path");
 
+const { Lab } = require("./attach.js");
+
 /** Room for what the program prints. */
 const MOST_BYTES = 256 * 1024 * 1024;
+const WHERE = "the option `program` or the variable DEADHEAT says where it is";
 
 /** A scenario that races, breaks an invariant even without a race, or does not repeat. `result` is the JSON. */
 class Race extends Error {
@@ -25,8 +28,7 @@ function run(words, { program = process.env.DEADHEAT || "deadheat", cwd, signal 
   return new Promise((resolve, reject) => {
     execFile(program, words, { cwd, env, signal, maxBuffer: MOST_BYTES }, (error, stdout, stderr) => {
       if (error && typeof error.code !== "number") {
-        const where = "the option `program` or the variable DEADHEAT says where it is";
-        reject(error.name === "AbortError" ? error : new Error(`cannot run \`${program}\`: ${error.message} (${where})`));
+        reject(error.name === "AbortError" ? error : new Error(`cannot run \`${program}\`: ${error.message} (${WHERE})`));
       } else {
         resolve({ code: error ? error.code : 0, stdout, stderr });
       }
@@ -71,6 +73,35 @@ async function find(scenario, options = {}) {
   return result;
 }
 
+/**
+ * The scenario with `deadheat serve`, up until `close()`: `search()`, `play(schedule)`. `actors` names the function that
+ * plays each attached actor. Options as for `find`.
+ */
+async function serve(scenario, actors, { program = process.env.DEADHEAT || "deadheat", cwd, flags = [] } = {}) {
+  const { GITHUB_ACTIONS, ...env } = process.env;
+  try {
+    return await Lab.open(program, ["serve", ...flags, "--", scenario], actors, { cwd, env });
+  } catch (error) {
+    if (error.syscall) throw new Error(`cannot run \`${program}\`: ${error.message} (${WHERE})`);
+    throw error;
+  }
+}
+
+/**
+ * Searches what the functions of a test can do to each other: `actors` names the one that plays each attached actor of
+ * the scenario. Resolves to the result as `find` does; rejects with a Race if they race.
+ */
+async function attach(scenario, actors, options = {}) {
+  const lab = await serve(scenario, actors, options);
+  try {
+    const { result, text } = await lab.search();
+    if (!["clean", "no-race-found"].includes(result.verdict)) throw new Race(text.trim(), result);
+    return result;
+  } finally {
+    await lab.close();
+  }
+}
+
 /** Makes a test of every scenario (`*.toml`) in a folder; `test` is that of node:test, or one that is like it. */
 function scenarios(folder, test, options = {}) {
   const files = readdirSync(folder).filter((name) => name.endsWith(".toml"));
@@ -82,4 +113,4 @@ function scenarios(folder, test, options = {}) {
   }
 }
 
-module.exports = { find, scenarios, Race };
+module.exports = { attach, find, scenarios, serve, Race };

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from deadheat_attach import Lab, Refused
+
 PATTERN = "*.deadheat.toml"
 NOT_THERE = "cannot run `{program}`: {error} (deadheat_program or the variable DEADHEAT says where it is)"
 
@@ -47,6 +49,28 @@ class Deadheat:
             raise Race(self._in_words(result), result)
         return result
 
+    def attach(self, scenario, actors, *flags):
+        """Searches what the functions of a test can do to each other: `actors` names the one that plays each attached
+        actor of the scenario. Returns the result as `find` does; raises Race if they race."""
+        with self.serve(scenario, actors, *flags) as lab:
+            try:
+                result, text = lab.search()
+            except Refused as error:
+                raise CannotRun(str(error)) from None
+        if result["verdict"] in ("clean", "no-race-found"):
+            return result
+        raise Race(text.strip(), result)
+
+    def serve(self, scenario, actors, *flags):
+        """The scenario with `deadheat serve`, up until the `with` block ends: `lab.search()`, `lab.play(schedule)`."""
+        try:
+            words = [self.program, "serve", *self.flags, *flags, "--", str(scenario)]
+            return Lab(words, actors, cwd=self.folder, env=self._quiet())
+        except Refused as error:
+            raise CannotRun(str(error)) from None
+        except OSError as error:
+            raise CannotRun(NOT_THERE.format(program=self.program, error=error.strerror)) from error
+
     def _in_words(self, result):
         """The races as `deadheat show` draws them; what else it is where there is none."""
         shown = [self._run("show", "--", race["file"]) for race in result["races"]]
@@ -61,14 +85,17 @@ class Deadheat:
                 f"  {differs['first']}\nand the second time\n  {differs['second']}")
 
     def _run(self, *words):
-        # Annotations and summaries are for whoever calls the program by hand: the failed test says it all.
-        quiet = {name: value for name, value in os.environ.items() if name != "GITHUB_ACTIONS"}
         try:
             return subprocess.run(
-                [self.program, *words], cwd=self.folder, env=quiet, capture_output=True, text=True, check=False
+                [self.program, *words], cwd=self.folder, env=self._quiet(), capture_output=True, text=True, check=False
             )
         except OSError as error:
             raise CannotRun(NOT_THERE.format(program=self.program, error=error.strerror)) from error
+
+    @staticmethod
+    def _quiet():
+        # Annotations and summaries are for whoever calls the program by hand: the failed test says it all.
+        return {name: value for name, value in os.environ.items() if name != "GITHUB_ACTIONS"}
 
 
 class ScenarioFile(pytest.File):

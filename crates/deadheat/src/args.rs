@@ -24,8 +24,10 @@ pub enum Command {
     Find(Find),
     /// Run a saved race again, exactly, and say whether it still happens.
     Replay(Replay),
-    /// Move the actors by hand, on a terminal: see what each would do next, choose who moves, take steps back.
+    /// Move the actors by hand, on a terminal or in the browser: see what each would do next, choose who moves, take steps back.
     Step(Step),
+    /// Have a scenario searched by tests that attach themselves and play actors of it, by HTTP on this machine.
+    Serve(Serve),
     /// Print a saved race: timeline, cause, what differs.
     Show(Show),
     /// Try, without touching the code, what would have prevented a saved race; say what to change.
@@ -93,16 +95,9 @@ pub struct Init {
     pub find: bool,
 }
 
-/// `deadheat find`.
+/// Flags of every command that searches.
 #[derive(Debug, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of its own on the command line"
-)]
-pub struct Find {
-    /// Scenario files.
-    #[arg(required = true, value_name = "SCENARIO")]
-    pub scenarios: Vec<PathBuf>,
+pub struct SearchFlags {
     /// How schedules are chosen.
     #[arg(long, value_enum)]
     pub strategy: Option<Strategy>,
@@ -127,6 +122,20 @@ pub struct Find {
     /// Save races as they were found, with actors and requests that they happen without.
     #[arg(long)]
     pub no_shrink: bool,
+    /// What databases may be used.
+    #[command(flatten)]
+    pub server: ServerFlags,
+}
+
+/// `deadheat find`.
+#[derive(Debug, Args)]
+pub struct Find {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// How it is searched.
+    #[command(flatten)]
+    pub search: SearchFlags,
     /// Print one JSON object for each scenario instead of text.
     #[arg(long)]
     pub json: bool,
@@ -142,9 +151,17 @@ pub struct Find {
     /// Say where the time went.
     #[arg(long)]
     pub profile: bool,
-    /// What databases may be used.
+}
+
+/// `deadheat serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// A scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: PathBuf,
+    /// How it is searched.
     #[command(flatten)]
-    pub server: ServerFlags,
+    pub search: SearchFlags,
 }
 
 /// Flags of every command that starts labs.
@@ -178,6 +195,9 @@ pub struct Step {
     /// A scenario file.
     #[arg(value_name = "SCENARIO")]
     pub scenario: PathBuf,
+    /// Do it in the browser, on a page of this machine.
+    #[arg(long)]
+    pub ui: bool,
     /// What databases may be used.
     #[command(flatten)]
     pub server: ServerFlags,

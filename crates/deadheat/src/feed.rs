@@ -115,6 +115,17 @@ impl Feed {
         });
     }
 
+    /// What is to be seen now.
+    pub fn told(&self) -> Value {
+        let searches: Vec<Value> = self.all().iter().map(Search::state).collect();
+        let kind = if searches.is_empty() {
+            "wait"
+        } else {
+            "search"
+        };
+        json!({ "kind": kind, "searches": searches })
+    }
+
     /// How many races the search has found.
     pub fn races(&self) -> usize {
         self.all().last().map_or(0, |search| search.races.len())
@@ -209,8 +220,7 @@ impl Site for Feed {
     }
 
     fn state(&self) -> String {
-        let searches: Vec<Value> = self.all().iter().map(Search::state).collect();
-        json!({ "kind": "search", "searches": searches }).to_string()
+        self.told().to_string()
     }
 
     fn answer(&self, question: Question) -> Answer {

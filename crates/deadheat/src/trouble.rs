@@ -48,6 +48,9 @@ impl Problem {
                     Trouble::NeverSettles { .. } | Trouble::NeverAnswers { .. } => {
                         "a time-out of the service, a lock outside the database, or a statement that takes that long"
                     }
+                    Trouble::Unplayed(_) => {
+                        "run the test that plays it; `deadheat serve` is what it attaches itself to"
+                    }
                     Trouble::Bug(_) => "please report it, with the scenario and DEADHEAT_LOG=debug",
                     _ => "DEADHEAT_LOG=debug shows what came before",
                 };

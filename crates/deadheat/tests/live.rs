@@ -1,4 +1,5 @@
-//! A search that is watched on its page while it goes on (browser/live.test.js), and is no other search for that.
+//! A search that is watched on its page while it goes on (browser/live.test.js), and is no other search for that; actors
+//! that are moved by hand on a page (browser/step.test.js).
 #![allow(missing_docs)]
 
 mod common;
@@ -32,9 +33,14 @@ impl Watched {
         Self { child, err, page }
     }
 
-    /// Waits until the search is over; ends the program as a person would. Its exit code, and what it printed.
-    fn end(mut self) -> (Option<i32>, String) {
+    /// Waits until the search is over, and ends the program.
+    fn over(mut self) -> (Option<i32>, String) {
         line_with(&mut self.err, "the page stays until Ctrl-C: ");
+        self.end()
+    }
+
+    /// Ends the program as a person would. Its exit code, and what it printed.
+    fn end(mut self) -> (Option<i32>, String) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
         let mut out = String::new();
@@ -87,7 +93,7 @@ fn people_watch_a_search_in_a_browser() {
     ];
     let watched = Watched::begin(&bench, &search);
     browse(&chromium, "live.test.js", ("PAGE", &watched.page));
-    let (code, out) = watched.end();
+    let (code, out) = watched.over();
     assert_eq!(code, Some(1));
     assert!(out.contains("many.toml: race"), "{out}");
 }
@@ -99,7 +105,7 @@ fn a_search_that_is_watched_is_no_other_search() {
     let (alone, json) = bench.find(&scenario, &["--labs", "1"]);
     let scenario = scenario.display().to_string();
     let search = ["find", "--ui", "--json", "--labs", "1", &scenario];
-    let (code, out) = Watched::begin(&bench, &search).end();
+    let (code, out) = Watched::begin(&bench, &search).over();
     let watched: Value = serde_json::from_str(&out).expect("JSON alone");
     assert_eq!(code, Some(alone.code));
     for key in ["verdict", "exhausted", "runs", "traces", "races", "notes"] {
@@ -113,4 +119,21 @@ fn what_cannot_be_read_has_no_page() {
     let said = bench.run(["find", "--ui", "nowhere.toml"]);
     assert_eq!(said.code, 2);
     assert!(!said.err.contains("page: "), "{}", said.err);
+}
+
+#[test]
+fn people_move_the_actors_in_a_browser_and_replay_what_they_saved() {
+    let Some(chromium) = can_browse() else {
+        return;
+    };
+    let bench = Bench::new();
+    let scenario = example("sql/lost-update.toml").display().to_string();
+    let watched = Watched::begin(&bench, &["step", "--ui", &scenario]);
+    browse(&chromium, "step.test.js", ("PAGE", &watched.page));
+    let (code, out) = watched.end();
+    assert_eq!(code, Some(0));
+    let race = ".deadheat/lost-update-1.json";
+    assert!(out.contains(&format!("saved: {race}")), "{out}");
+    let again = bench.run(["replay", race]);
+    assert_eq!(again.code, 1, "{}", again.err);
 }

@@ -11,6 +11,7 @@ use crate::cure::Cure;
 use crate::error::Trouble;
 use crate::http::Browsers;
 use crate::lab::Lab;
+use crate::outside::{Outside, Players};
 use crate::service::{LOG_LINES, as_env, fixed_port, shown};
 
 /// A scenario whose databases are set up.
@@ -21,6 +22,8 @@ pub struct Blueprint {
     pub(crate) browsers: Browsers,
     /// What is to be done otherwise than the code does it.
     pub(crate) cure: Arc<Cure>,
+    /// Who plays the actors that are attached.
+    pub(crate) players: Players,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -65,8 +68,15 @@ impl Blueprint {
             grounds,
             browsers: Browsers::new(),
             cure: Arc::default(),
+            players: None,
         };
         drawn.with_before().await
+    }
+
+    /// The same, with its attached actors played by somebody.
+    pub fn played_by(mut self, outside: Arc<dyn Outside>) -> Self {
+        self.players = Some(outside);
+        self
     }
 
     /// The actors of the scenario that stand for faults.
@@ -85,6 +95,7 @@ impl Blueprint {
             grounds,
             browsers: self.browsers.clone(),
             cure: Arc::default(),
+            players: self.players.clone(),
         }
     }
 

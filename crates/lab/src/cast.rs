@@ -11,6 +11,7 @@ use deadheat_scenario::{Command, FaultKind, Request, SqlStep};
 use crate::again::Again;
 use crate::driver::Driver;
 use crate::error::Trouble;
+use crate::outside::Players;
 use crate::run::{Fault, Seat};
 use crate::service::{Surroundings, spawn};
 use crate::stage::Stage;
@@ -46,21 +47,33 @@ pub(crate) enum Script {
         /// Tag of its connections at the gate.
         tag: u32,
     },
+    /// Somebody outside plays it.
+    Attached {
+        environment: Vec<(String, String)>,
+        players: Players,
+    },
     /// Nothing: it is the crash of another.
     Crash,
 }
 
 impl Cast {
-    /// Whether requests of the actors go to services: then a run cannot be broken off in the middle.
-    pub fn uses_services(&self) -> bool {
+    /// Whether actors are at work where they cannot be ended, in services or outside: then a run cannot be broken off in the middle.
+    pub fn must_end_well(&self) -> bool {
         self.actors
             .iter()
-            .any(|role| matches!(role.script, Script::Http(_)))
+            .any(|role| matches!(role.script, Script::Http(_) | Script::Attached { .. }))
     }
 
     /// Whether the actor's code runs in processes that can be looked at.
     pub fn watched(&self, actor: Actor) -> bool {
-        !matches!(self.role(actor).script, Script::Sql { .. } | Script::Crash)
+        match &self.role(actor).script {
+            Script::Http(_) | Script::Command { .. } => true,
+            Script::Attached { players, .. } => {
+                let player = players.as_ref();
+                player.is_some_and(|player| player.look().is_some())
+            }
+            Script::Sql { .. } | Script::Crash => false,
+        }
     }
 
     /// Whether the actor's code runs in a service.
@@ -128,6 +141,14 @@ impl Cast {
             } => {
                 let process = spawn(command, surroundings)?;
                 Driver::command(actor, command.run.clone(), process, say)
+            }
+            Script::Attached {
+                environment,
+                players,
+            } => {
+                let player = players.as_ref();
+                let player = player.ok_or_else(|| Trouble::Unplayed(role.name.clone()))?;
+                Driver::attached(actor, role.name.clone(), environment.clone(), (say, player))
             }
             Script::Crash => return Err(Trouble::bug("a crash has nothing to do")),
             Script::Sql { steps, .. } => {

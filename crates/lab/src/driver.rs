@@ -15,6 +15,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::again::Again;
 use crate::base::results;
 use crate::http::{Browser, Call, send};
+use crate::outside::{Outside, reply};
 use crate::record::{Reply, SqlError, Table};
 
 /// Begins the questions that evaluate conditions: they are the scenario's own and no statements of the actor.
@@ -40,6 +41,8 @@ pub(crate) struct Driver {
     go: UnboundedSender<()>,
     task: JoinHandle<()>,
     process: Option<Arc<Process>>,
+    /// Who plays it, if that is somebody outside.
+    outside: Option<Arc<dyn Outside>>,
     /// To be told when the database has refused a statement of the actor.
     pub again: Again,
 }
@@ -87,7 +90,11 @@ impl Driver {
 
     /// A look at the actor's own process, if it is a command.
     pub fn look(&self) -> Option<Look> {
-        self.process.as_ref().map(|process| process.look())
+        match (&self.process, &self.outside) {
+            (Some(process), _) => Some(process.look()),
+            (None, Some(outside)) => outside.look(),
+            (None, None) => None,
+        }
     }
 
     /// Ends the driver, and its process if there is one.
@@ -130,6 +137,22 @@ impl Driver {
         })
     }
 
+    /// An actor that somebody outside plays.
+    pub fn attached(
+        actor: Actor,
+        name: String,
+        environment: Vec<(String, String)>,
+        (say, outside): (UnboundedSender<Said>, &Arc<dyn Outside>),
+    ) -> Self {
+        let player = Arc::clone(outside);
+        let say = (say, Again::default());
+        let mut driver = Self::start(actor, say, None, |line| {
+            attached(line, name, environment, player)
+        });
+        driver.outside = Some(Arc::clone(outside));
+        driver
+    }
+
     /// An actor that is a SQL session.
     pub fn sql(
         actor: Actor,
@@ -157,6 +180,7 @@ impl Driver {
             go,
             task: tokio::spawn(script(line)),
             process,
+            outside: None,
             again,
         }
     }
@@ -220,6 +244,19 @@ async fn command(mut line: Line, run: String, process: Arc<Process>) {
         },
         true,
     );
+}
+
+async fn attached(
+    mut line: Line,
+    name: String,
+    environment: Vec<(String, String)>,
+    player: Arc<dyn Outside>,
+) {
+    if !line.told().await {
+        return;
+    }
+    let ended = player.begin(&name, &environment).await.ok();
+    line.replied(reply(&name, ended), true);
 }
 
 /// Where a SQL actor may have to begin again: at the start of its transaction.

@@ -85,6 +85,9 @@ pub enum Trouble {
         /// The limit.
         seconds: u64,
     },
+    /// An actor is attached, and nobody plays it.
+    #[error("{0} is attached, and nobody plays it")]
+    Unplayed(String),
     /// The statements of an actor that runs alone do not come to repeat themselves.
     #[error("the same schedule gave different runs")]
     Unrepeatable(Box<Difference>),

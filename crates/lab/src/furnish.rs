@@ -146,6 +146,17 @@ impl Lab {
                         surroundings: around,
                     }
                 }
+                Work::Attached { database } => {
+                    let around = self.surround(through, database).await?;
+                    let mut environment = around.env;
+                    for (name, url) in urls(services) {
+                        environment.push((format!("SERVICE_{}", name.to_uppercase()), url));
+                    }
+                    Script::Attached {
+                        environment,
+                        players: self.blueprint.players.clone(),
+                    }
+                }
                 Work::Sql { database, steps } => {
                     let database = self.ground(database);
                     let tag = self.stage.tag(through);
@@ -349,6 +360,9 @@ impl Lab {
                             log: process.tail(LOG_LINES),
                         });
                     }
+                }
+                Work::Attached { .. } => {
+                    return Err(Trouble::bug("only actors can be attached"));
                 }
                 Work::Sql { database, steps } => {
                     let base = &self.stage.bases[self.ground(database)];

@@ -44,7 +44,7 @@ pub use doctor::{Cache, Findings, doctor};
 pub use error::{Error, SetupError};
 pub use frozen::Frozen;
 pub use live::{end_all, end_on_signals};
-pub use look::Look;
+pub use look::{Look, Neighbour};
 pub use private::PrivateOptions;
 pub use proc::is_at_work;
 pub use process::{Exit, Process, Spawn};

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use crate::proc;
 use crate::run::CHILD_VARIABLE;
@@ -28,9 +29,34 @@ pub(crate) struct Watch {
     root: u32,
     mark: String,
     threads: BTreeMap<(u32, u32), Thread>,
+    /// Whether its children are left out.
+    alone: bool,
     /// The newest process or thread of the system when the lists were read: as long as it is the same one, there is
     /// nothing to add to them.
     listed_at: Option<u32>,
+}
+
+/// A process that is none of ours, watched by its own threads: its children may be us.
+#[derive(Debug)]
+pub struct Neighbour(Mutex<Watch>);
+
+impl Neighbour {
+    /// The process of this id, if it is there and may be looked at.
+    pub fn new(process: u32) -> Option<Self> {
+        let seen = threads_of(process);
+        let mut seen = seen.iter().map(|thread| Thread::open(process, *thread));
+        seen.all(|thread| thread.is_some()).then(|| {
+            let mut watch = Watch::new(process, String::new());
+            watch.alone = true;
+            Self(Mutex::new(watch))
+        })
+    }
+
+    /// One look at all its threads.
+    pub fn look(&self) -> Look {
+        let mut watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.look()
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +79,7 @@ impl Watch {
             root,
             mark,
             threads: BTreeMap::new(),
+            alone: false,
             listed_at: None,
         }
     }
@@ -64,7 +91,7 @@ impl Watch {
         if newest.is_none() || newest != self.listed_at {
             let known = self.threads.len();
             self.follow();
-            while self.adopt() {
+            while !self.alone && self.adopt() {
                 self.follow();
             }
             // Those that are new now have been read for the first time.
@@ -128,6 +155,9 @@ impl Watch {
                     && let Some(opened) = Thread::open(process, thread)
                 {
                     self.threads.insert((process, thread), opened);
+                }
+                if self.alone {
+                    continue;
                 }
                 let path = format!("/proc/{process}/task/{thread}/children");
                 let children = fs::read_to_string(path).unwrap_or_default();

@@ -34,6 +34,9 @@ section! {
         /// The client may lose patience while its request is under way, hang up and send it again; the service still
         /// works on the first. For one `request`.
         timeout: Option<At<bool>>,
+        /// It is played by a test that has attached itself to `deadheat serve`, instead of one of `request`, `requests`,
+        /// `run` and `sql`. The test is told DATABASE_URL, PGHOST, PGPORT, PGUSER and PGDATABASE of the gate.
+        attached: Option<At<bool>>,
         ..work: WorkKeys,
     }
 }
@@ -183,7 +186,12 @@ impl Listed<ActorKeys> {
                     }
                 });
             }
-            let Some(work) = keys.work.resolve(keys.at.clone(), names, cx) else {
+            let attached = keys.attached.as_ref().filter(|attached| attached.value);
+            let work = match attached {
+                Some(attached) => keys.work.attached(attached.span.clone(), names, cx),
+                None => keys.work.resolve(keys.at.clone(), names, cx),
+            };
+            let Some(work) = work else {
                 continue;
             };
             let of_it = keys.faults(&work, cx).into_iter();
@@ -223,6 +231,14 @@ impl ActorKeys {
             (timeout.is_some(), FaultKind::Timeout),
         ];
         let allowed = kinds.into_iter().filter(|(allowed, _)| *allowed);
+        if let (Work::Attached { .. }, Some(attached)) = (work, &self.attached)
+            && allowed.clone().next().is_some()
+        {
+            let message = "an attached actor has no faults";
+            let help = "faults go with requests, commands and SQL sessions";
+            cx.report(Problem::at(attached.span.clone(), message).help(help));
+            return Vec::new();
+        }
         allowed
             .map(|(_, kind)| Actor {
                 name: kind.name(&self.name.value),

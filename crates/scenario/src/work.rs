@@ -91,6 +91,11 @@ pub enum Work {
     Requests(Vec<Request>),
     /// Runs a command.
     Run(Command),
+    /// Somebody outside plays it.
+    Attached {
+        /// The database it is told of.
+        database: String,
+    },
     /// Runs the statements of a SQL session.
     Sql {
         /// The database it is connected to.
@@ -108,8 +113,8 @@ struct Misplaced {
 }
 
 impl WorkKeys {
-    /// The work, or the problems with it. `place` is the table it stands in.
-    pub fn resolve(&self, place: Range<usize>, names: &Names, cx: &mut Context) -> Option<Work> {
+    /// The kinds of work there are in the table, and where.
+    fn kinds(&self) -> Vec<(&'static str, Range<usize>)> {
         let kinds = [
             (
                 "request",
@@ -122,10 +127,27 @@ impl WorkKeys {
             ("run", self.run.as_ref().map(|run| run.span.clone())),
             ("sql", self.sql.as_ref().map(|list| list.span.clone())),
         ];
-        let chosen: Vec<_> = kinds
-            .into_iter()
+        let chosen = kinds.into_iter();
+        chosen
             .filter_map(|(kind, place)| Some((kind, place?)))
-            .collect();
+            .collect()
+    }
+
+    /// The work of an actor that somebody outside plays, as said at `place`.
+    pub fn attached(&self, place: Range<usize>, names: &Names, cx: &mut Context) -> Option<Work> {
+        if let Some((kind, at)) = self.kinds().into_iter().next() {
+            let problem = Problem::at(at, format!("`attached` and `{kind}` in one table"));
+            cx.report(problem.help("whoever plays the actor says what it does: keep one of them"));
+            return None;
+        }
+        self.check_places("attached", cx);
+        let database = names.database(self.command.database.as_ref(), place, cx)?;
+        Some(Work::Attached { database })
+    }
+
+    /// The work, or the problems with it. `place` is the table it stands in.
+    pub fn resolve(&self, place: Range<usize>, names: &Names, cx: &mut Context) -> Option<Work> {
+        let chosen = self.kinds();
         match chosen.as_slice() {
             [(kind, _)] => self.check_places(kind, cx),
             [] => {
@@ -235,7 +257,7 @@ impl WorkKeys {
             Misplaced {
                 key: "database",
                 place: first(command.database.as_ref()),
-                with: &["run", "sql"],
+                with: &["run", "sql", "attached"],
             },
         ];
         for Misplaced { key, place, with } in bodies.chain(others) {

@@ -191,6 +191,9 @@ stories! {
     there_are_too_many_faults: with_actor("[explore]\nfaults = 1000\n");
     a_crash_is_a_word: with_actor("crash = \"always\"\n");
     nobody_hangs_up_on_a_command: with_actor("timeout = true\n");
+    an_attached_actor_has_a_command: with_database("[[actor]]\nname = \"ann\"\nattached = true\nrun = \"true\"\n");
+    an_attached_actor_may_crash: with_database("[[actor]]\nname = \"ann\"\nattached = true\ncrash = true\n");
+    an_attached_actor_has_a_folder: with_database("[[actor]]\nname = \"ann\"\nattached = true\ndirectory = \"web\"\n");
     a_fault_has_the_name_of_an_actor: with_actor("crash = true\n[[actor]]\nname = \"crash of ben\"\nrun = \"true\"\n");
 }
 

@@ -95,7 +95,10 @@ fn copies_are_players_of_their_own() {
         .filter(|actor| actor.fault.is_none())
         .map(|actor| actor.name.as_str())
         .collect();
-    assert_eq!(names, ["ben", "p1", "p2", "p3", "p4", "expire", "audit"]);
+    assert_eq!(
+        names,
+        ["ben", "p1", "p2", "p3", "p4", "expire", "audit", "test"]
+    );
     let Work::Requests(requests) = &scenario.actors[3].work else {
         panic!("p3 sends a request");
     };
@@ -105,7 +108,7 @@ fn copies_are_players_of_their_own() {
 #[test]
 fn what_may_go_wrong_is_an_actor_behind_the_others() {
     let scenario = lobby();
-    let faults: Vec<_> = scenario.actors[7..]
+    let faults: Vec<_> = scenario.actors[8..]
         .iter()
         .map(|actor| (actor.name.as_str(), actor.fault.clone().unwrap().of))
         .collect();

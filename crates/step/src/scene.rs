@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deadheat_explore::Actor;
 use deadheat_lab::record::{Record, Reply, Step, Table};
 use deadheat_verdict::words;
+use serde::Serialize;
 
 /// Where everybody is after some steps of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,8 @@ pub struct Scene {
 }
 
 /// Where an actor is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "place", rename_all = "snake_case")]
 pub enum Seat {
     /// It can move; its next step, on one line, and whether that is its first.
     Next {
@@ -42,7 +44,7 @@ pub enum Seat {
 }
 
 /// A step that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Done {
     /// Who moved.
     pub actor: Actor,
@@ -55,7 +57,7 @@ pub struct Done {
 }
 
 /// A table as it is shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shown {
     /// Names of the columns.
     pub columns: Vec<String>,
@@ -64,7 +66,7 @@ pub struct Shown {
 }
 
 /// A row of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// Its cells as text.
     pub cells: Vec<String>,
@@ -142,6 +144,8 @@ fn told(record: &Record, actor: Actor) -> String {
         Some(Reply::Sql {
             error: Some(error), ..
         }) => format!("{} {}", error.code, error.message),
+        // How many rows its last statement had says nothing of the whole.
+        Some(Reply::Sql { tag, .. }) if tag.parse::<u64>().is_ok() => String::new(),
         Some(Reply::Sql { tag, .. }) => tag.clone(),
     };
     words::one_line(&text)

@@ -2,6 +2,7 @@
 
 use deadheat_explore::Actor;
 use deadheat_lab::record::Record;
+use serde_json::{Value, json};
 
 use crate::scene::{Scene, Seat};
 
@@ -139,10 +140,14 @@ impl Stepper {
                     self.message = format!("there is no actor {digit}");
                     return None;
                 }
-                self.chosen = number;
-                return self.advance(number);
+                return self.move_actor(number);
             }
-            Key::Back | Key::Char('u') => return self.take_back(),
+            Key::Back | Key::Char('u') => {
+                if let Some(steps) = self.schedule.len().checked_sub(1) {
+                    return self.back_to(steps);
+                }
+                "nobody has moved yet".clone_into(&mut self.message);
+            }
             Key::Char('e') => return self.run_on(),
             Key::Char('s') => return self.save(),
             Key::Tab => {
@@ -157,6 +162,36 @@ impl Stepper {
             Key::Char(_) => {}
         }
         None
+    }
+
+    /// Chooses an actor, and moves it if it can.
+    pub fn move_actor(&mut self, number: usize) -> Option<Wish> {
+        self.message.clear();
+        self.choose(Some(number));
+        self.advance(number)
+    }
+
+    /// Takes back all steps but the first so many.
+    pub fn back_to(&mut self, steps: usize) -> Option<Wish> {
+        self.message.clear();
+        let kept = self
+            .schedule
+            .get(..steps)
+            .filter(|kept| *kept != self.schedule)?;
+        Some(Wish::Play(kept.to_vec()))
+    }
+
+    /// All of it as data, for a page to draw.
+    pub fn state(&self) -> Value {
+        let verdict = self.verdict.as_ref().map(|verdict| match verdict {
+            Verdict::Fine => json!({}),
+            Verdict::Race { kind, why } => json!({ "kind": kind, "why": why }),
+        });
+        json!({
+            "actors": self.actors, "seats": self.scene.seats, "done": self.scene.done,
+            "tables": self.scene.tables, "chosen": self.chosen, "message": self.message,
+            "schedule": self.schedule, "verdict": verdict,
+        })
     }
 
     /// Takes the run that was wished for. Where it went otherwise than the schedule has it, or than before, the steps
@@ -229,15 +264,6 @@ impl Stepper {
             Seat::Finished { .. } => self.message = format!("{name} has finished"),
         }
         None
-    }
-
-    fn take_back(&mut self) -> Option<Wish> {
-        let mut schedule = self.schedule.clone();
-        if schedule.pop().is_none() {
-            "nobody has moved yet".clone_into(&mut self.message);
-            return None;
-        }
-        Some(Wish::Play(schedule))
     }
 
     /// The run that is shown went on to its end: that is the rest of the schedule.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use deadheat_lab::{Blueprint, Trouble};
-use deadheat_scenario::Scenario;
+use deadheat_lab::{Blueprint, Outside, Trouble};
+use deadheat_scenario::{Actor, Scenario, Work};
 
 use crate::args::ServerFlags;
 use crate::problem::Problem;
@@ -46,6 +46,18 @@ impl Ground {
         })
     }
 
+    /// The same, with its attached actors played by somebody.
+    pub fn played_by(mut self, players: Option<Arc<dyn Outside>>) -> Self {
+        if let Some(players) = players {
+            self.blueprint = Arc::new(
+                self.blueprint
+                    .with(Arc::clone(&self.scenario))
+                    .played_by(players),
+            );
+        }
+        self
+    }
+
     /// Builds labs: as many as are asked for, and can be.
     pub fn labs(&self, asked: Option<u16>) -> Result<Labs, Trouble> {
         Labs::build(&self.blueprint, self.count(asked))
@@ -54,7 +66,13 @@ impl Ground {
     /// How many labs there are to be.
     pub fn count(&self, asked: Option<u16>) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let most = self.blueprint.most_labs().unwrap_or(usize::MAX);
+        let attached = |actor: &Actor| matches!(actor.work, Work::Attached { .. });
+        let most = if self.scenario.actors.iter().any(attached) {
+            // Whoever plays them is looked at as a whole: two runs at once could not be told apart.
+            1
+        } else {
+            self.blueprint.most_labs().unwrap_or(usize::MAX)
+        };
         asked.map_or(cores, usize::from).min(most)
     }
 }

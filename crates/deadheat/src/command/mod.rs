@@ -11,6 +11,8 @@ mod replay;
 mod rules;
 mod saving;
 mod screen;
+mod searching;
+mod serve;
 mod show;
 mod spec;
 mod step;
@@ -35,6 +37,7 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
         Command::Find(find) => find::run(&find, interrupted),
         Command::Replay(replay) => replay::run(&replay, interrupted),
         Command::Step(step) => step::run(&step, interrupted),
+        Command::Serve(serve) => serve::run(&serve, interrupted),
         Command::Show(show) => show::run(&show),
         Command::Fix(fix) => fix::run(&fix, interrupted),
         Command::Spec(spec) => spec::run(&spec, interrupted),

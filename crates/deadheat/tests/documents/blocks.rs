@@ -46,6 +46,12 @@ const SNIPPETS: (&str, [&str; 6]) = (
     ["python", "javascript", "ruby", "go", "java", "elixir"],
 );
 
+/// The page whose Python the tests of the pytest plugin run.
+const PLAYED: (&str, &str) = (
+    "docs/api.md",
+    "plugins/pytest-deadheat/tests/test_attach.py",
+);
+
 /// A page whose outputs a test of its own compares, and that test.
 const WHOLE: (&str, &str) = ("docs/faults.md", "crates/deadheat/tests/faults.rs");
 
@@ -84,6 +90,10 @@ fn wrong(page: &Page, (info, code): &Block) -> Option<String> {
         "json" => serde_json::from_str::<serde_json::Value>(code)
             .err()
             .map(as_text),
+        "python" if at == PLAYED.0 => {
+            let tests = std::fs::read_to_string(root().join(PLAYED.1)).expect("tests");
+            (!tests.contains(at)).then(|| "the plugin's tests do not run it".to_owned())
+        }
         other if at == SNIPPETS.0 && SNIPPETS.1.contains(&other) => None,
         other => Some(format!("`{other}` is tried out by nothing")),
     }

@@ -357,9 +357,9 @@ impl<'s> Run<'s> {
     }
 
     /// Runs what is left of a cut run one actor after the other, so that the services are at rest again.
-    /// Actors without a service are stopped where they stand instead.
+    /// Where nothing is at work that cannot be ended, all are stopped where they stand instead.
     async fn drain(&mut self) -> Result<(), Trouble> {
-        if !self.cast.uses_services() {
+        if !self.cast.must_end_well() {
             return Ok(());
         }
         while let Some(actor) = self.enabled().first().copied() {

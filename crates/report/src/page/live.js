@@ -62,3 +62,8 @@ function lanes(names, schedule, width) {
   schedule.forEach((actor, n) => drawn.append(svg("circle", { class: n === schedule.length - 1 ? "last" : "", cx: x(n), cy: y(actor), r: Math.max(1.5, Math.min(4, gap / 3)) })));
   return drawn;
 }
+
+/** Nothing is to be seen yet. */
+draws.wait = () => {
+  if (!page.firstChild || page.querySelector("noscript")) page.replaceChildren(el("header", {}, el("h1", {}, "One moment"), el("p", { class: "doing under-way" }, "setting up, and running the serial orders")));
+};

@@ -29,7 +29,12 @@ const SCRIPTS: [&str; 7] = [
 ];
 
 /// What draws a page that is fed while something happens, behind [`SCRIPTS`].
-const LIVE: [&str; 2] = [include_str!("live.js"), include_str!("search.js")];
+const LIVE: [&str; 4] = [
+    include_str!("live.js"),
+    include_str!("search.js"),
+    include_str!("stepper.js"),
+    "listen();\n",
+];
 
 /// The page of some races, each with the file it is saved in; `summary` says what the searches came to, if there were
 /// any.

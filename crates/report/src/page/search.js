@@ -189,4 +189,3 @@ function found(view, state) {
 
 addEventListener("hashchange", open);
 addEventListener("resize", () => search.state && search.shown === null && overview());
-listen();

@@ -1,20 +1,22 @@
-//! `deadheat step`: a person chooses who moves next, on a terminal.
+//! `deadheat step`: a person chooses who moves next, on a terminal or on a page.
 //!
-//! What keys do is in `deadheat-step`; `draw` shows it. Here labs make the runs that it wishes for.
+//! What keys do is in `deadheat-step`; `terminal` and `page` take them and show what they come to. Here labs make the
+//! runs that it wishes for.
 
 mod draw;
+mod page;
+mod terminal;
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use deadheat_explore::{Actor, Progress};
 use deadheat_scenario::Scenario;
 use deadheat_step::{Key, Played, Stepper, Verdict, Wish};
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use deadheat_verdict::Saved;
 
-use self::draw::{Look, draw};
+use self::page::Page;
+use self::terminal::on_a_terminal;
 use super::ground::Ground;
 use super::print;
 use super::replay::stopped;
@@ -24,21 +26,50 @@ use crate::args::Step;
 use crate::problem::Problem;
 use crate::progress::Display;
 use crate::search::{Budget, Check, Hunt, Stop, Watcher};
-use crate::signals::{self, Interrupted};
+use crate::signals::Interrupted;
 
-/// How long to wait for a key before looking whether a signal came.
-const TICK: Duration = Duration::from_millis(100);
+/// What a stepper is shown on.
+trait Front {
+    /// Shows it; while something that was pressed is being done it is busy.
+    fn show(&mut self, stepper: &Stepper, busy: bool) -> Result<(), Problem>;
+
+    /// Waits until something is pressed; nothing more is when the program is to end.
+    fn next(&mut self) -> Result<Option<Press>, Problem>;
+
+    /// A race was saved.
+    fn saved(&mut self, _saved: &Saved, _file: &str) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// What a person pressed.
+#[derive(Clone, Copy, Debug)]
+enum Press {
+    /// A key.
+    Key(Key),
+    /// The actor of this number is to move.
+    Move(usize),
+    /// All but the first so many steps are to be taken back.
+    BackTo(usize),
+    /// Nothing that means something; it is to be shown anew.
+    Nothing,
+}
 
 /// Runs the command; returns the exit code.
 pub fn run(step: &Step, interrupted: &Interrupted) -> Result<u8, Problem> {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    if dumb || !(stdin().is_terminal() && stdout().is_terminal()) {
+    if !step.ui && (dumb || !(stdin().is_terminal() && stdout().is_terminal())) {
         return Err(Problem::other(
             "`deadheat step` is for a person at a terminal, and this is none",
-            Some("`deadheat find` searches, `deadheat replay` repeats a race, without one"),
+            Some(
+                "`--ui` shows it in a browser; `deadheat find` searches, `deadheat replay` repeats a race, without a \
+                 person",
+            ),
         ));
     }
     let scenario = Ground::read(&step.scenario)?;
+    let page = step.ui.then(|| Page::open(&scenario, interrupted));
+    let page = page.transpose()?;
     let display = Display::new(&scenario.title, interrupted);
     display.doing("setting up, and running the serial orders");
     let ground = Ground::prepare(scenario, &step.server)?;
@@ -54,10 +85,12 @@ pub fn run(step: &Step, interrupted: &Interrupted) -> Result<u8, Problem> {
     let mut desk = Desk {
         check,
         ground: &ground,
-        interrupted,
         files: Vec::new(),
     };
-    let ended = on_a_terminal(|terminal| desk.serve(terminal));
+    let ended = match page {
+        Some(mut page) => desk.serve(&mut page),
+        None => on_a_terminal(interrupted, |screen| desk.serve(screen)),
+    };
     let files = std::mem::take(&mut desk.files);
     labs.end();
     for file in files {
@@ -68,7 +101,7 @@ pub fn run(step: &Step, interrupted: &Interrupted) -> Result<u8, Problem> {
 }
 
 /// Nobody is told how far a run is; the screen is taken.
-struct Silent(Interrupted);
+pub(super) struct Silent(pub Interrupted);
 
 impl Watcher for Silent {
     fn progress(&mut self, _progress: &Progress, _serial_runs: u64, _races: usize) {}
@@ -78,63 +111,41 @@ impl Watcher for Silent {
     }
 }
 
-/// Does something with the whole screen, and gives the terminal back as it was, whatever happens.
-fn on_a_terminal(
-    work: impl FnOnce(&mut DefaultTerminal) -> Result<(), Problem>,
-) -> Result<(), Problem> {
-    let taken = ratatui::try_init();
-    let mut terminal = taken
-        .map_err(|error| Problem::other(format!("the terminal cannot be used: {error}"), None))?;
-    signals::at_the_end(Some(ratatui::restore));
-    let ended = work(&mut terminal);
-    signals::at_the_end(None);
-    ratatui::restore();
-    ended
-}
-
 /// What does as is wished.
 struct Desk<'d, 'h, 'a> {
     check: Check<'h, 'a>,
     ground: &'d Ground,
-    interrupted: &'d Interrupted,
     /// Races that were saved.
     files: Vec<String>,
 }
 
 impl Desk<'_, '_, '_> {
-    /// Draws, waits for a key, does what it asks for, until the end.
-    fn serve(&mut self, terminal: &mut DefaultTerminal) -> Result<(), Problem> {
-        let cannot = |error| Problem::other(format!("the terminal failed: {error}"), None);
+    /// Shows what there is, waits for somebody to press something, does what it asks for, until the end.
+    fn serve(&mut self, front: &mut dyn Front) -> Result<(), Problem> {
         let scenario: &Scenario = &self.ground.scenario;
         let names = scenario.actors.iter().map(|actor| actor.name.clone());
         let mut stepper = Stepper::new(&scenario.title, names.collect());
-        let look = Look {
-            colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        };
-        self.play(&mut stepper, Vec::new())?;
-        while !self.interrupted.load(Ordering::SeqCst) {
-            terminal
-                .draw(|frame| draw(&stepper, look, frame))
-                .map_err(cannot)?;
-            if !event::poll(TICK).map_err(cannot)? {
-                continue;
-            }
-            let Event::Key(pressed) = event::read().map_err(cannot)? else {
-                continue;
+        play(&mut self.check, self.ground, &mut stepper, Vec::new())?;
+        loop {
+            front.show(&stepper, false)?;
+            let wish = match front.next()? {
+                None => break,
+                Some(Press::Nothing) => None,
+                Some(Press::Key(key)) => stepper.press(key),
+                Some(Press::Move(actor)) => stepper.move_actor(actor),
+                Some(Press::BackTo(steps)) => stepper.back_to(steps),
             };
-            let Some(key) = key(pressed) else {
-                continue;
-            };
-            match stepper.press(key) {
+            match wish {
                 None => {}
                 Some(Wish::Quit) => break,
-                Some(Wish::Play(schedule)) => self.play(&mut stepper, schedule)?,
+                Some(Wish::Play(schedule)) => {
+                    front.show(&stepper, true)?;
+                    play(&mut self.check, self.ground, &mut stepper, schedule)?;
+                }
                 Some(Wish::Save(schedule)) => {
                     stepper.say("running it once more, to see whether it repeats …");
-                    terminal
-                        .draw(|frame| draw(&stepper, look, frame))
-                        .map_err(cannot)?;
-                    let said = self.save(&schedule)?;
+                    front.show(&stepper, true)?;
+                    let said = self.save(&schedule, front)?;
                     stepper.say(said);
                 }
             }
@@ -142,39 +153,14 @@ impl Desk<'_, '_, '_> {
         Ok(())
     }
 
-    fn play(&mut self, stepper: &mut Stepper, schedule: Vec<Actor>) -> Result<(), Problem> {
-        let (record, run) = match self.check.look(&schedule) {
-            Ok(played) => played,
-            Err(stop) => return Err(stopped(stop, self.ground)),
-        };
-        let enabled = (0..=record.steps.len()).map(|at| run.enabled(at)).collect();
-        let played = Played {
-            record,
-            enabled,
-            diverged: run.diverged(),
-        };
-        stepper.played(schedule, played);
-        if let (true, Some(record)) = (stepper.is_over(), stepper.record()) {
-            let finding = self.check.finding(record);
-            let finding = finding.map_err(|stop| stopped(stop, self.ground))?;
-            stepper.judged(match finding {
-                None => Verdict::Fine,
-                Some(finding) => Verdict::Race {
-                    kind: finding.kind.to_string(),
-                    why: finding.why,
-                },
-            });
-        }
-        Ok(())
-    }
-
     /// Saves a race; what came of it, in words.
-    fn save(&mut self, schedule: &[Actor]) -> Result<String, Problem> {
+    fn save(&mut self, schedule: &[Actor], front: &mut dyn Front) -> Result<String, Problem> {
         match self.check.race(schedule) {
             Ok(Some(race)) => {
                 let scenario = &self.ground.scenario;
-                let file = save(&saved(&race, scenario, 0), scenario)?;
-                let file = file.display().to_string();
+                let saved = saved(&race, scenario, 0);
+                let file = save(&saved, scenario)?.display().to_string();
+                front.saved(&saved, &file)?;
                 let said = format!("saved: {file}");
                 if !self.files.contains(&file) {
                     self.files.push(file);
@@ -191,24 +177,33 @@ impl Desk<'_, '_, '_> {
     }
 }
 
-/// The key that was pressed, if it means something.
-fn key(pressed: KeyEvent) -> Option<Key> {
-    if pressed.kind == KeyEventKind::Release {
-        return None;
+/// Plays a schedule, and judges the run if it leads to the end.
+pub(super) fn play(
+    check: &mut Check<'_, '_>,
+    ground: &Ground,
+    stepper: &mut Stepper,
+    schedule: Vec<Actor>,
+) -> Result<(), Problem> {
+    let (record, run) = check
+        .look(&schedule)
+        .map_err(|stop| stopped(stop, ground))?;
+    let enabled = (0..=record.steps.len()).map(|at| run.enabled(at)).collect();
+    let played = Played {
+        record,
+        enabled,
+        diverged: run.diverged(),
+    };
+    stepper.played(schedule, played);
+    if let (true, Some(record)) = (stepper.is_over(), stepper.record()) {
+        let finding = check.finding(record);
+        let finding = finding.map_err(|stop| stopped(stop, ground))?;
+        stepper.judged(match finding {
+            None => Verdict::Fine,
+            Some(finding) => Verdict::Race {
+                kind: finding.kind.to_string(),
+                why: finding.why,
+            },
+        });
     }
-    if pressed.modifiers.contains(KeyModifiers::CONTROL) {
-        return (pressed.code == KeyCode::Char('c')).then_some(Key::Escape);
-    }
-    Some(match pressed.code {
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Enter | KeyCode::Right => Key::Enter,
-        KeyCode::Backspace | KeyCode::Left => Key::Back,
-        KeyCode::Tab | KeyCode::BackTab => Key::Tab,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Esc => Key::Escape,
-        KeyCode::Char(letter) => Key::Char(letter),
-        _ => return None,
-    })
+    Ok(())
 }
