@@ -7,8 +7,9 @@
 //! | [`tasks`] | tasks that run before there is anything to see, or that are lost, or done twice |
 //! | [`actor`] | checking and acting with somebody in between; replies to what was not committed |
 //!
-//! The driver is tokio-postgres with a pool of deadpool. [`tasks`] and durable actors have tables of their own,
-//! which [`schema::migrate`] makes.
+//! The driver is tokio-postgres with a pool of deadpool. With the feature `sqlx` it may also be sqlx: [`retry`] and
+//! [`guard`] over its pools to PostgreSQL and SQLite, [`tasks::enqueue`] in its transactions. [`tasks`] and durable
+//! actors have tables of their own, which [`schema::migrate`] makes.
 //!
 //! # A transaction that is tried again
 //!
@@ -28,17 +29,19 @@
 //! ```
 
 pub mod actor;
+pub mod driver;
 pub mod guard;
 pub mod retry;
 pub mod tasks;
 
 mod effects;
 pub mod schema;
-mod session;
 mod tx;
 
 pub use deadpool_postgres::{Client, Pool};
-pub use session::{Session, Transactional};
+pub use driver::{Session, Transactional};
+#[cfg(feature = "sqlx")]
+pub use tx::Part;
 pub use tx::Tx;
 
 /// An error of a driver, with all it knows; `downcast_ref` gives it back.

@@ -1,10 +1,11 @@
 //! The tables of the cures, in a schema named `cure`, and how they come to be.
 
+use crate::driver::{Connect, Connection, Driver, OnPostgres};
 use crate::retry::{self, Policy};
-use crate::{Pool, Session};
+use crate::{Session, Source, Tx};
 
 /// A migration: its version, and its statements.
-type Migration = (i32, &'static str);
+type Migration = (i64, &'static str);
 
 /// All there are, in order. What was released is never changed, only followed by another.
 const MIGRATIONS: [Migration; 2] = [
@@ -27,37 +28,49 @@ const LOCK: i64 = 0x6375_7265;
 ///
 /// # Errors
 /// When the database is newer than this library, or says otherwise; nothing is changed then.
-pub async fn migrate(pool: &Pool) -> Result<i32, MigrateError> {
+pub async fn migrate<P>(pool: &P) -> Result<i64, MigrateError>
+where
+    P: Connect<Connection: Connection<Driver: OnPostgres>>,
+{
     let policy = Policy::default();
-    let migrated = retry::transaction(pool, &policy, |tx, _| async move {
-        tx.query("select pg_advisory_xact_lock($1)", &[&LOCK])
-            .await?;
-        tx.batch_execute(LEDGER).await?;
-        let applied = tx
-            .rows("select coalesce(max(version), 0) from cure.migrations", &[])
-            .await?;
-        let applied: i32 = applied.first().map_or(Ok(0), |row| row.try_get(0))?;
-        let newest = newest();
-        if applied > newest {
-            return Err(MigrateError::Newer {
-                found: applied,
-                known: newest,
-            });
-        }
-        for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > applied) {
-            tx.batch_execute(sql).await?;
-            tx.execute(
-                "insert into cure.migrations (version) values ($1)",
-                &[version],
-            )
-            .await?;
-        }
-        Ok(newest)
-    });
+    let migrated = retry::transaction(pool, &policy, |tx, _| up_to_date(tx));
     migrated.await.map_err(|error| match error.into_body() {
         Ok(error) => error,
         Err(error) => MigrateError::Transaction(Box::new(error)),
     })
+}
+
+async fn up_to_date<C>(mut tx: Tx<C>) -> Result<i64, MigrateError>
+where
+    C: Connection<Driver: OnPostgres>,
+{
+    let failed = |error: <C::Driver as Driver>::Error| MigrateError::Database(error.into());
+    tx.run(&format!("select pg_advisory_xact_lock({LOCK})"))
+        .await
+        .map_err(failed)?;
+    tx.run(LEDGER).await.map_err(failed)?;
+    let applied = (&mut tx)
+        .rows(
+            "select coalesce(max(version), 0)::bigint from cure.migrations",
+            Default::default(),
+        )
+        .await
+        .map_err(failed)?;
+    let applied = applied.first().map(|row| C::Driver::number(row, 0));
+    let applied = applied.transpose().map_err(failed)?.unwrap_or(0);
+    let newest = newest();
+    if applied > newest {
+        return Err(MigrateError::Newer {
+            found: applied,
+            known: newest,
+        });
+    }
+    for (version, sql) in MIGRATIONS.iter().filter(|(version, _)| *version > applied) {
+        let note = format!("insert into cure.migrations (version) values ({version})");
+        tx.run(sql).await.map_err(failed)?;
+        tx.run(&note).await.map_err(failed)?;
+    }
+    Ok(newest)
 }
 
 /// The statements of all migrations, for those who apply them with a tool of their own; [`migrate`] finds nothing to do
@@ -70,7 +83,7 @@ pub fn sql() -> String {
     all
 }
 
-fn newest() -> i32 {
+fn newest() -> i64 {
     MIGRATIONS
         .iter()
         .map(|(version, _)| *version)
@@ -88,13 +101,13 @@ pub enum MigrateError {
     )]
     Newer {
         /// The version of the tables.
-        found: i32,
+        found: i64,
         /// The newest version that is known here.
-        known: i32,
+        known: i64,
     },
     /// A statement failed.
     #[error("a migration of the schema cure failed: {0}")]
-    Database(#[from] tokio_postgres::Error),
+    Database(#[source] Source),
     /// The transaction failed otherwise.
     #[error(transparent)]
     Transaction(Box<retry::Error<MigrateError>>),

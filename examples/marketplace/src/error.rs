@@ -1,10 +1,9 @@
 //! What can go wrong, and which status says so.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use deadheat_cure::{retry, tasks};
-use serde::Serialize;
+use example_support::refusal;
 
 /// Why the body of a transaction gives up.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +25,6 @@ pub enum Error {
     Tasks(#[from] tasks::Error),
 }
 
-#[derive(Serialize)]
-struct Refusal {
-    error: String,
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let past = |error: &retry::Error<Failure>| matches!(error.body(), Some(Failure::Past));
@@ -38,7 +32,6 @@ impl IntoResponse for Error {
             Self::Transaction(error) if past(error) => StatusCode::CONFLICT,
             Self::Transaction(_) | Self::Tasks(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let error = self.to_string();
-        (status, Json(Refusal { error })).into_response()
+        refusal(status, &self)
     }
 }

@@ -11,15 +11,11 @@ mod validation;
 use std::env;
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{post, put};
 use deadheat_cure::Pool;
-use deadpool_postgres::Manager;
-use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
+use example_support::Trouble;
 
 use crate::demands::Ordered;
-
-const CONNECTIONS: usize = 5;
 
 #[derive(Clone)]
 struct Service {
@@ -28,15 +24,9 @@ struct Service {
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
-    let pool = Pool::builder(Manager::new(database, NoTls))
-        .max_size(CONNECTIONS)
-        .build()?;
-    if env::args()
-        .nth(1)
-        .is_some_and(|command| command == "migrate")
-    {
+async fn main() -> Result<(), Trouble> {
+    let pool = example_support::pool()?;
+    if example_support::called_to("migrate") {
         deadheat_cure::schema::migrate(&pool).await?;
         return Ok(());
     }
@@ -47,7 +37,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     let routes = Router::new()
-        .route("/health", get(|| async { "ok" }))
         .route("/demands", post(demands::create))
         .route("/demands/{id}", put(demands::edit))
         .route("/demands/{id}/confirm", post(demands::confirm))
@@ -56,7 +45,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/expiries", post(demands::expire))
         .route("/tasks", post(validation::work))
         .with_state(Service { pool, ordered });
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
-    axum::serve(listener, routes).await?;
-    Ok(())
+    example_support::serve(routes).await
 }

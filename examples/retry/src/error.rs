@@ -1,10 +1,9 @@
 //! What can go wrong, and which status says so.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use deadheat_cure::retry;
-use serde::Serialize;
+use example_support::refusal;
 
 /// Why the body of a transaction gives up.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +23,6 @@ impl From<retry::Error<Failure>> for Error {
     }
 }
 
-#[derive(Serialize)]
-struct Refusal {
-    error: String,
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match self.0.body() {
@@ -36,7 +30,6 @@ impl IntoResponse for Error {
             _ if self.0.is_conflict() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let error = self.0.to_string();
-        (status, Json(Refusal { error })).into_response()
+        refusal(status, &self.0)
     }
 }

@@ -10,17 +10,14 @@ use std::env;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use deadheat_cure::retry::{self, Isolation, Policy};
-use deadpool_postgres::{Manager, Pool};
+use deadpool_postgres::Pool;
+use example_support::Trouble;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
 
 use crate::error::{Error, Failure};
-
-const CONNECTIONS: usize = 5;
 
 #[derive(Clone)]
 struct Bank {
@@ -150,24 +147,18 @@ async fn know(
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
-    let pool = Pool::builder(Manager::new(database, NoTls))
-        .max_size(CONNECTIONS)
-        .build()?;
+async fn main() -> Result<(), Trouble> {
+    let pool = example_support::pool()?;
     let cured = env::var("BANK_VARIANT").is_ok_and(|variant| variant == "cured");
     let attempts = if cured { 10 } else { 1 };
     let (base, cap) = (Duration::from_millis(1), Duration::from_millis(5));
     let policy = Policy::default().attempts(attempts).backoff(base, cap);
 
     let routes = Router::new()
-        .route("/health", get(|| async { "ok" }))
         .route("/transfers", post(transfer))
         .route("/withdrawals", post(withdraw))
         .route("/closings", post(close))
         .route("/owners", post(know))
         .with_state(Bank { pool, policy });
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
-    axum::serve(listener, routes).await?;
-    Ok(())
+    example_support::serve(routes).await
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::turn::{Turn, receive, turn};
 use super::{Address, Handle, Settings, start};
+use crate::driver::OnPostgres;
 use crate::retry::{self, Policy};
 use crate::tasks::{self, Enqueued, Failure, Handler, Job, Options, Task};
 use crate::{Pool, Source, Transactional, Tx};
@@ -167,7 +168,7 @@ where
 /// # Errors
 /// As [`tasks::enqueue`].
 pub async fn send<A, M>(
-    tx: &impl Transactional,
+    tx: impl Transactional<Driver: OnPostgres>,
     to: &str,
     message: &M,
 ) -> Result<Enqueued, tasks::Error>
@@ -176,5 +177,6 @@ where
     M: Task,
 {
     let payload = serde_json::json!({ "to": to, "message": message });
-    tasks::order(tx, &Sent::<A, M>::kind(), &payload, &Options::default()).await
+    let kind = Sent::<A, M>::kind();
+    tasks::order(tx, kind, payload.to_string(), &Options::default()).await
 }

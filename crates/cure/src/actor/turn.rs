@@ -77,7 +77,7 @@ where
     let reply = actor.receive(message, &Turn { tx, id }).await?;
     let after = serde_json::to_value(&actor).map_err(Source::from)?;
     if after != before {
-        let saved = tx.rows(SAVE, &[&A::KIND, &id, &after]).await;
+        let saved = { tx }.rows(SAVE, vec![&A::KIND, &id, &after]).await;
         saved.map_err(Source::from)?;
     }
     Ok(reply)
@@ -85,13 +85,13 @@ where
 
 /// Reads the state and locks it; makes it if it is not there.
 async fn load<A: Durable>(tx: &Tx, id: &str) -> Result<Value, Source> {
-    if let Some(row) = tx.rows(LOAD, &[&A::KIND, &id]).await?.first() {
+    if let Some(row) = { tx }.rows(LOAD, vec![&A::KIND, &id]).await?.first() {
         return Ok(row.try_get(0)?);
     }
     let state = serde_json::to_value(A::default())?;
-    tx.rows(MAKE, &[&A::KIND, &id, &state]).await?;
+    { tx }.rows(MAKE, vec![&A::KIND, &id, &state]).await?;
     // Somebody else may have made it in between, and be ahead.
-    let rows = tx.rows(LOAD, &[&A::KIND, &id]).await?;
+    let rows = { tx }.rows(LOAD, vec![&A::KIND, &id]).await?;
     let row = rows.first().ok_or("the state of an actor is gone")?;
     Ok(row.try_get(0)?)
 }

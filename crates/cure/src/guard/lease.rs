@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
 
-use super::{Error, Lost, quoted};
-use crate::{Pool, Session, Transactional};
+use super::{Error, Lost, number, quoted};
+use crate::driver::{Connect, Connection, Dialect, Driver, Lent, Params, TokioPostgres, Value};
+use crate::{Session, Transactional};
 
 /// A table whose rows can be leased.
 ///
@@ -46,8 +46,8 @@ pub struct Leased {
 }
 
 impl Leased {
-    /// A table (or `schema.table`) with the primary key `id`, the end of the lease in `leased_until` (a `timestamptz`,
-    /// null where there is none) and the number of claims in `fence` (an integer, not null).
+    /// A table (or `schema.table`) with the primary key `id`, the end of the lease in `leased_until` (a `timestamptz`, or
+    /// a `real` with SQLite, null where there is none) and the number of claims in `fence` (an integer, not null).
     pub fn table(name: &str) -> Self {
         Self {
             table: name.to_owned(),
@@ -78,25 +78,24 @@ impl Leased {
         self
     }
 
-    /// Claims a row for `length`, by the server's clock, if nobody has it: one statement, so that of two who claim at
+    /// Claims a row for `length`, by the database's clock, if nobody has it: one statement, so that of two who claim at
     /// once one gets it. `None` where somebody has it, or the row is not there.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn claim(
+    pub async fn claim<S: Session>(
         &self,
-        session: &impl Session,
-        id: impl ToSql + Send + Sync + 'static,
+        mut session: S,
+        id: impl Value<S::Driver> + Send + 'static,
         length: Duration,
-    ) -> Result<Option<Lease>, Error> {
-        let sql = Sql::of(self);
-        let seconds = length.as_secs_f64();
-        let claimed = session.rows(&sql.claim, &[&id, &seconds]).await?;
-        let Some(row) = claimed.first() else {
-            return Ok(None);
-        };
-        Ok(Some(Lease {
-            token: row.try_get(0)?,
+    ) -> Result<Option<Lease<S::Driver>>, Error> {
+        let sql = Sql::of(self, S::Driver::DIALECT);
+        let seconds = Some(length.as_secs_f64());
+        let mut params = Default::default();
+        id.add(&mut params);
+        let claimed = number(&mut session, &sql.claim, params.real(&seconds)).await?;
+        Ok(claimed.map(|token| Lease {
+            token,
             table: self.table.clone(),
             sql: Arc::new(sql),
             id: Box::new(id),
@@ -115,40 +114,70 @@ struct Sql {
 }
 
 impl Sql {
-    fn of(table: &Leased) -> Self {
+    fn of(table: &Leased, dialect: Dialect) -> Self {
         let (key, until, fence) = (
             quoted(&table.key),
             quoted(&table.until),
             quoted(&table.fence),
         );
         let table = quoted(&table.table);
-        let end = "clock_timestamp() + make_interval(secs => $2)";
-        let mine = format!("{key} = $1 and {fence} = $2::bigint and {until} is not null");
+        let mine = format!("{key} = $1 and {fence} = cast($2 as bigint) and {until} is not null");
+        let hold = match dialect {
+            // A claim is an update, which this excludes; references to the row are not.
+            Dialect::Postgres => {
+                format!("select cast(1 as bigint) from {table} where {mine} for no key update")
+            }
+            // Who writes excludes all others who would.
+            Dialect::Sqlite => format!(
+                "update {table} set {until} = {until} where {mine} returning cast(1 as bigint)"
+            ),
+        };
+        let now = now(dialect);
+        let (first, later) = (after(dialect, 2), after(dialect, 3));
         Self {
             claim: format!(
-                "update {table} set {until} = {end}, {fence} = {fence} + 1 \
-                 where {key} = $1 and ({until} is null or {until} <= clock_timestamp()) returning {fence}::bigint"
+                "update {table} set {until} = {first}, {fence} = {fence} + 1 \
+                 where {key} = $1 and ({until} is null or {until} <= {now}) returning cast({fence} as bigint)"
             ),
             renew: format!(
-                "update {table} set {until} = clock_timestamp() + make_interval(secs => $3) where {mine} returning 1"
+                "update {table} set {until} = {later} where {mine} returning cast(1 as bigint)"
             ),
-            // A claim is an update, which this excludes; references to the row are not.
-            hold: format!("select 1 from {table} where {mine} for no key update"),
-            release: format!("update {table} set {until} = null where {mine} returning 1"),
+            hold,
+            release: format!(
+                "update {table} set {until} = null where {mine} returning cast(1 as bigint)"
+            ),
         }
     }
 }
 
+/// The time on the database's clock.
+fn now(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "clock_timestamp()",
+        // The days of the Julian calendar to seconds since 1970.
+        Dialect::Sqlite => "(julianday('now') - 2440587.5) * 86400.0",
+    }
+}
+
+/// So many seconds later, as a parameter says.
+fn after(dialect: Dialect, parameter: u32) -> String {
+    let now = now(dialect);
+    match dialect {
+        Dialect::Postgres => format!("{now} + make_interval(secs => ${parameter})"),
+        Dialect::Sqlite => format!("{now} + ${parameter}"),
+    }
+}
+
 /// A claimed row. It is the holder's until it is released, or has run out and somebody else has claimed it.
-pub struct Lease {
+pub struct Lease<D: Driver = TokioPostgres> {
     table: String,
     sql: Arc<Sql>,
-    id: Box<dyn ToSql + Send + Sync>,
+    id: Box<dyn Value<D> + Send>,
     token: i64,
     length: Duration,
 }
 
-impl Lease {
+impl<D: Driver> Lease<D> {
     /// The number of this claim of the row: greater than that of every earlier one. To be given along with what is
     /// written elsewhere, so that it can refuse what comes from an earlier holder.
     pub fn token(&self) -> i64 {
@@ -159,11 +188,10 @@ impl Lease {
     ///
     /// # Errors
     /// [`Error::Lost`] when somebody else has claimed the row since, or it was released; [`Error::Database`].
-    pub async fn renew(&self, session: &impl Session) -> Result<(), Error> {
-        let seconds = self.length.as_secs_f64();
-        let id = self.id.as_ref();
-        self.still(session.rows(&self.sql.renew, &[id, &self.token, &seconds]))
-            .await
+    pub async fn renew(&self, mut session: impl Session<Driver = D>) -> Result<(), Error> {
+        let seconds = Some(self.length.as_secs_f64());
+        let params = self.mine().real(&seconds);
+        self.still(number(&mut session, &self.sql.renew, params).await?)
     }
 
     /// Makes sure that the row is still the holder's, and stays so until the transaction ends: what is written in it
@@ -171,20 +199,16 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::renew`].
-    pub async fn hold(&self, tx: &impl Transactional) -> Result<(), Error> {
-        let id = self.id.as_ref();
-        self.still(tx.rows(&self.sql.hold, &[id, &self.token]))
-            .await
+    pub async fn hold(&self, mut tx: impl Transactional<Driver = D>) -> Result<(), Error> {
+        self.still(number(&mut tx, &self.sql.hold, self.mine()).await?)
     }
 
     /// Gives the row back.
     ///
     /// # Errors
     /// As [`Lease::renew`].
-    pub async fn release(&self, session: &impl Session) -> Result<(), Error> {
-        let id = self.id.as_ref();
-        self.still(session.rows(&self.sql.release, &[id, &self.token]))
-            .await
+    pub async fn release(&self, mut session: impl Session<Driver = D>) -> Result<(), Error> {
+        self.still(number(&mut session, &self.sql.release, self.mine()).await?)
     }
 
     /// Works while the lease is renewed, three times in its length. When it is lost, or could not be renewed for its
@@ -194,7 +218,10 @@ impl Lease {
     ///
     /// # Errors
     /// [`Error::Lost`].
-    pub async fn during<T>(&self, pool: &Pool, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub async fn during<P, T>(&self, pool: &P, work: impl Future<Output = T>) -> Result<T, Error>
+    where
+        P: Connect<Connection: Connection<Driver = D>>,
+    {
         tokio::select! {
             done = work => Ok(done),
             error = self.keep(pool) => Err(error),
@@ -202,16 +229,18 @@ impl Lease {
     }
 
     /// Renews until it cannot be.
-    async fn keep(&self, pool: &Pool) -> Error {
+    async fn keep<P>(&self, pool: &P) -> Error
+    where
+        P: Connect<Connection: Connection<Driver = D>>,
+    {
         let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(self.length / 3).await;
             let begun = Instant::now();
             let rest = self.length.saturating_sub(renewed.elapsed());
             let renewal = async {
-                let client = pool.get().await;
-                let client = client.map_err(|error| Error::Connection(error.into()))?;
-                self.renew(&client).await
+                let mut connection = pool.connect().await.map_err(Error::Connection)?;
+                self.renew(Lent(&mut connection)).await
             };
             match tokio::time::timeout(rest, renewal).await {
                 Ok(Ok(())) => renewed = begun,
@@ -227,14 +256,15 @@ impl Lease {
         }
     }
 
-    async fn still(
-        &self,
-        rows: impl Future<Output = Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>>,
-    ) -> Result<(), Error> {
-        if rows.await?.is_empty() {
-            return Err(self.lost());
-        }
-        Ok(())
+    /// The row and the claim, as parameters.
+    fn mine(&self) -> D::Params<'_> {
+        let mut params = Default::default();
+        self.id.add(&mut params);
+        params.int(&self.token)
+    }
+
+    fn still(&self, found: Option<i64>) -> Result<(), Error> {
+        found.map(drop).ok_or_else(|| self.lost())
     }
 
     fn lost(&self) -> Error {
@@ -245,7 +275,7 @@ impl Lease {
     }
 }
 
-impl fmt::Debug for Lease {
+impl<D: Driver> fmt::Debug for Lease<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("table", &self.table)

@@ -14,6 +14,8 @@
 //!     add leased_until timestamptz, add fence bigint not null default 0,  -- Lease
 //!     add version bigint not null default 0;                              -- Versioned
 //! ```
+//!
+//! With SQLite (the feature `sqlx`) the end of a lease is a number, in seconds since 1970: `leased_until real`.
 
 mod lease;
 mod versioned;
@@ -21,7 +23,8 @@ mod versioned;
 pub use lease::{Lease, Leased};
 pub use versioned::Versioned;
 
-use crate::Source;
+use crate::driver::Driver;
+use crate::{Session, Source};
 
 /// Why a guarded write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +44,28 @@ pub enum Error {
     Lost(#[from] Lost),
     /// The database said otherwise.
     #[error("the database: {0}")]
-    Database(#[from] tokio_postgres::Error),
+    Database(#[source] Source),
     /// There was no connection.
     #[error("no connection: {0}")]
     Connection(#[source] Source),
+}
+
+impl Error {
+    fn of_database<E: Into<Source>>(error: E) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// The number in the first row, if there is one.
+async fn number<'s, S: Session>(
+    session: &'s mut S,
+    sql: &'s str,
+    params: <S::Driver as Driver>::Params<'s>,
+) -> Result<Option<i64>, Error> {
+    let rows = session.rows(sql, params).await;
+    let rows = rows.map_err(Error::of_database)?;
+    let number = rows.first().map(|row| S::Driver::number(row, 0));
+    number.transpose().map_err(Error::of_database)
 }
 
 /// A row has changed since it was read.

@@ -1,9 +1,8 @@
 //! Writes that happen only while the row is as it was read.
 
-use tokio_postgres::types::ToSql;
-
-use super::{Error, Stale, quoted};
+use super::{Error, Stale, number, quoted};
 use crate::Session;
+use crate::driver::{Params, Value};
 
 /// A table whose rows have a version that every change moves on.
 ///
@@ -56,21 +55,24 @@ impl Versioned {
     ///
     /// # Errors
     /// [`Error::Stale`] when the row has another version, [`Error::Missing`] when it is gone, [`Error::Database`].
-    pub async fn update(
+    pub async fn update<S: Session>(
         &self,
-        session: &impl Session,
-        id: &(dyn ToSql + Sync),
+        mut session: S,
+        id: &dyn Value<S::Driver>,
         read: i64,
-        values: &[(&str, &(dyn ToSql + Sync))],
+        values: &[(&str, &dyn Value<S::Driver>)],
     ) -> Result<i64, Error> {
-        let mut params: Vec<&(dyn ToSql + Sync)> = vec![id, &read];
-        params.extend(values.iter().map(|(_, value)| *value));
-        let columns = values.iter().map(|(column, _)| *column);
-        let written = session.rows(&self.sql(columns), &params).await?;
-        if let Some(row) = written.first() {
-            return Ok(row.try_get(0)?);
+        let sql = self.sql(values.iter().map(|(column, _)| *column));
+        let mut params = Default::default();
+        id.add(&mut params);
+        params = params.int(&read);
+        for (_, value) in values {
+            value.add(&mut params);
         }
-        let found = self.read(session, id).await?;
+        if let Some(version) = number(&mut session, &sql, params).await? {
+            return Ok(version);
+        }
+        let found = self.find(&mut session, id).await?;
         Err(Error::Stale(Stale {
             table: self.table.clone(),
             expected: read,
@@ -82,18 +84,27 @@ impl Versioned {
     ///
     /// # Errors
     /// [`Error::Missing`] when there is no such row, [`Error::Database`].
-    pub async fn read(
+    pub async fn read<S: Session>(
         &self,
-        session: &impl Session,
-        id: &(dyn ToSql + Sync),
+        mut session: S,
+        id: &dyn Value<S::Driver>,
+    ) -> Result<i64, Error> {
+        self.find(&mut session, id).await
+    }
+
+    async fn find<S: Session>(
+        &self,
+        session: &mut S,
+        id: &dyn Value<S::Driver>,
     ) -> Result<i64, Error> {
         let (table, key, version) = self.quoted();
-        let find = format!("select {version}::bigint from {table} where {key} = $1");
-        let found = session.rows(&find, &[id]).await?;
-        let row = found.first().ok_or_else(|| Error::Missing {
+        let find = format!("select cast({version} as bigint) from {table} where {key} = $1");
+        let mut params = Default::default();
+        id.add(&mut params);
+        let found = number(session, &find, params).await?;
+        found.ok_or_else(|| Error::Missing {
             table: self.table.clone(),
-        })?;
-        Ok(row.try_get(0)?)
+        })
     }
 
     fn quoted(&self) -> (String, String, String) {
@@ -112,7 +123,8 @@ impl Versioned {
             set += &format!(", {} = ${number}", quoted(column));
         }
         format!(
-            "update {table} set {set} where {key} = $1 and {version} = $2::bigint returning {version}::bigint"
+            "update {table} set {set} where {key} = $1 and {version} = cast($2 as bigint) \
+             returning cast({version} as bigint)"
         )
     }
 }
@@ -127,7 +139,7 @@ mod tests {
         assert_eq!(
             table.sql(["area", "name"].into_iter()),
             "update \"drawing\".\"objects\" set \"version\" = \"version\" + 1, \"area\" = $3, \"name\" = $4 \
-             where \"no\" = $1 and \"version\" = $2::bigint returning \"version\"::bigint"
+             where \"no\" = $1 and \"version\" = cast($2 as bigint) returning cast(\"version\" as bigint)"
         );
     }
 }

@@ -1,12 +1,11 @@
 //! Why a transaction failed, as far as the server said.
 
-use tokio_postgres::error::DbError;
-
 /// What ended a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It does not fit into a serial order with the others (40001), or the database was busy (SQLite).
+    /// It does not fit into a serial order with the others (40001); or, with SQLite, the database was busy
+    /// (SQLITE_BUSY), or has changed since the transaction read (SQLITE_BUSY_SNAPSHOT).
     Serialization,
     /// It and others waited for each other (40P01).
     Deadlock,
@@ -14,7 +13,7 @@ pub enum Cause {
     Integrity {
         /// Which sort of constraint.
         violation: Violation,
-        /// Its name, where the server said it.
+        /// Its name, where the server said it; SQLite names the columns (`seats.nick`).
         constraint: Option<String>,
     },
     /// Another error of a statement, by its SQLSTATE (SQLite: its result code).
@@ -59,9 +58,5 @@ impl Cause {
             violation,
             constraint: constraint.map(str::to_owned),
         }
-    }
-
-    pub(crate) fn of(error: &DbError) -> Self {
-        Self::of_state(error.code().code(), error.constraint())
     }
 }

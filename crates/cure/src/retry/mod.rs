@@ -9,12 +9,19 @@
 //! - A connection that was lost during COMMIT leaves it open whether there is something to do again:
 //!   [`Error::CommitUnknown`], never tried again.
 //! - What must happen once, and only if the transaction did, is deferred with [`Tx::on_commit`](crate::Tx::on_commit).
-//! - A body that swallows the error of a statement and returns `Ok` gets no commit: the server would turn it into a
-//!   rollback and call that a success.
+//! - A body that swallows the error of a statement and returns `Ok` gets no commit: PostgreSQL would turn it into a
+//!   rollback and call that a success, SQLite would commit half of it.
 //! - A transaction within another could not be tried again alone. A [`Tx`](crate::Tx) is no pool, so it does not
 //!   compile with the same one; with the pool at hand it is [`Error::Nested`].
 //!
 //! The transaction itself remembers what its statements failed with, so that a body may return an error of any type.
+//!
+//! # SQLite
+//!
+//! With the feature `sqlx` the pool may be one to SQLite. There is no deadlock there, and every transaction is
+//! serializable whatever the policy says; one that loses is told so by SQLITE_BUSY (another one is writing, for longer
+//! than the `busy_timeout` of the connection) or SQLITE_BUSY_SNAPSHOT (another one has written since this one read),
+//! and is tried again. A policy that only reads is refused: SQLite holds a connection to it, not a transaction.
 
 mod cause;
 mod error;
@@ -27,7 +34,8 @@ pub use error::Error;
 pub(crate) use policy::jittered;
 pub use policy::{Isolation, Policy};
 
-use crate::{Pool, Tx};
+use crate::Tx;
+use crate::driver::Connect;
 
 tokio::task_local! {
     /// Set while the body of a transaction runs.
@@ -45,20 +53,21 @@ tokio::task_local! {
 /// # Errors
 /// [`Error::Failed`] with the body's own error, and the others of [`Error`]. Only after [`Error::CommitUnknown`] may
 /// anything have been written.
-pub async fn transaction<T, E, F, B>(
-    pool: &Pool,
+pub async fn transaction<P, T, E, F, B>(
+    pool: &P,
     policy: &Policy,
     mut body: F,
 ) -> Result<T, Error<E>>
 where
-    F: FnMut(Tx, u32) -> B,
+    P: Connect,
+    F: FnMut(Tx<P::Connection>, u32) -> B,
     B: Future<Output = Result<T, E>>,
 {
     outside()?;
     let mut attempt = 1;
     loop {
-        let tx = Tx::begin(pool, policy).await?;
-        let result = inside(body(tx.lent(), attempt)).await;
+        let mut tx = Tx::begin(pool, policy).await?;
+        let result = inside(body(tx.lend(), attempt)).await;
         let error = match result {
             Ok(value) => match tx.commit(attempt).await {
                 Ok(effects) => {

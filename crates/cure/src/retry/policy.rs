@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cause::Cause;
+use crate::driver::Dialect;
 
 /// How isolated a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +89,26 @@ impl Policy {
         self
     }
 
-    /// The transaction may not write; the server holds it to that.
+    /// The transaction may not write; the server holds it to that. Not with SQLite.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    pub(crate) fn begin(&self) -> String {
+    /// The statement that begins a transaction, or why there is none.
+    pub(crate) fn begin(&self, dialect: Dialect) -> Result<String, &'static str> {
+        match dialect {
+            Dialect::Postgres => Ok(self.begin_postgres()),
+            Dialect::Sqlite if self.read_only => Err(
+                "SQLite has no transactions that only read; open the pool read-only, or leave read_only out",
+            ),
+            // All are serializable.
+            Dialect::Sqlite => Ok("begin".to_owned()),
+        }
+    }
+
+    fn begin_postgres(&self) -> String {
         let mut sql = "begin".to_owned();
         if let Some(isolation) = self.isolation {
             sql = format!("{sql} isolation level {}", isolation.sql());
@@ -155,11 +168,19 @@ mod tests {
 
     #[test]
     fn the_policy_is_said_in_begin() {
-        assert_eq!(Policy::default().begin(), "begin");
+        let strict = Policy::serializable();
+        let begin = |policy: &Policy, dialect| policy.begin(dialect);
         assert_eq!(
-            Policy::serializable().read_only().begin(),
-            "begin isolation level serializable read only"
+            begin(&Policy::default(), Dialect::Postgres).as_deref(),
+            Ok("begin")
         );
+        assert_eq!(begin(&strict, Dialect::Sqlite).as_deref(), Ok("begin"));
+        let strict = strict.read_only();
+        assert_eq!(
+            begin(&strict, Dialect::Postgres).as_deref(),
+            Ok("begin isolation level serializable read only")
+        );
+        assert!(begin(&strict, Dialect::Sqlite).is_err());
     }
 
     #[test]

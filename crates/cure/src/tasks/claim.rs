@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use super::Error;
+use crate::driver::TokioPostgres;
 use crate::retry::{self, Policy};
 use crate::{Pool, Session, Transactional};
 
@@ -78,7 +79,7 @@ pub enum Failed {
 /// # Errors
 /// [`Error::Database`].
 pub async fn claim(
-    session: &impl Session,
+    mut session: impl Session<Driver = TokioPostgres>,
     queue: &str,
     kinds: Option<&[&str]>,
     most: u32,
@@ -86,7 +87,7 @@ pub async fn claim(
 ) -> Result<Vec<Claim>, Error> {
     let (most, seconds) = (i64::from(most), lease.as_secs_f64());
     let rows = session
-        .rows(CLAIM, &[&queue, &kinds, &most, &seconds])
+        .rows(CLAIM, vec![&queue, &kinds, &most, &seconds])
         .await?;
     let mut claims = Vec::new();
     for row in rows {
@@ -158,8 +159,11 @@ impl Claim {
     ///
     /// # Errors
     /// [`Error::Lost`]: the transaction must be given up then. [`Error::Database`].
-    pub async fn complete(&self, tx: &impl Transactional) -> Result<(), Error> {
-        let rows = tx.rows(COMPLETE, &[&self.id, &self.fence]).await?;
+    pub async fn complete(
+        &self,
+        mut tx: impl Transactional<Driver = TokioPostgres>,
+    ) -> Result<(), Error> {
+        let rows = tx.rows(COMPLETE, vec![&self.id, &self.fence]).await?;
         self.still(&rows)
     }
 
@@ -167,10 +171,14 @@ impl Claim {
     ///
     /// # Errors
     /// [`Error::Lost`], [`Error::Database`].
-    pub async fn renew(&self, session: &impl Session, lease: Duration) -> Result<(), Error> {
+    pub async fn renew(
+        &self,
+        mut session: impl Session<Driver = TokioPostgres>,
+        lease: Duration,
+    ) -> Result<(), Error> {
         let seconds = lease.as_secs_f64();
         let rows = session
-            .rows(RENEW, &[&self.id, &self.fence, &seconds])
+            .rows(RENEW, vec![&self.id, &self.fence, &seconds])
             .await?;
         self.still(&rows)
     }
@@ -200,8 +208,8 @@ impl Claim {
     ) -> Result<Failed, Error> {
         let seconds = pause.as_secs_f64();
         let fail = |tx: crate::Tx, _| async move {
-            let rows = tx
-                .rows(FAIL, &[&self.id, &self.fence, &seconds, &why, &dead])
+            let rows = (&tx)
+                .rows(FAIL, vec![&self.id, &self.fence, &seconds, &why, &dead])
                 .await?;
             self.still(&rows)?;
             let dead = rows.first().map_or(Ok(false), |row| row.try_get(0))?;
@@ -220,7 +228,7 @@ impl Claim {
     /// As [`Claim::fail`].
     pub async fn give_back(&self, pool: &Pool) -> Result<Failed, Error> {
         let give_back = |tx: crate::Tx, _| async move {
-            let rows = tx.rows(GIVE_BACK, &[&self.id, &self.fence]).await?;
+            let rows = (&tx).rows(GIVE_BACK, vec![&self.id, &self.fence]).await?;
             self.still(&rows)?;
             Ok::<_, Error>(Failed::Waits)
         };
@@ -267,13 +275,13 @@ fn of_transaction(error: retry::Error<Error>) -> Error {
 
 /// Renews several claims; the numbers of the tasks that are still theirs.
 pub(crate) async fn renew_all(
-    session: &impl Session,
+    mut session: impl Session<Driver = TokioPostgres>,
     claims: &[(i64, i64)],
     lease: Duration,
 ) -> Result<Vec<i64>, tokio_postgres::Error> {
     let (tasks, fences): (Vec<i64>, Vec<i64>) = claims.iter().copied().unzip();
     let rows = session
-        .rows(RENEW_ALL, &[&tasks, &fences, &lease.as_secs_f64()])
+        .rows(RENEW_ALL, vec![&tasks, &fences, &lease.as_secs_f64()])
         .await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }

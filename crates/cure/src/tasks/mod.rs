@@ -17,6 +17,9 @@
 //! | of those with the same unique key one waits, and it starts after the last of them has committed | a second one locks the first until then |
 //!
 //! What a handler does outside of the database it does at least once.
+//!
+//! Tasks are enqueued in any transaction, of tokio-postgres, of deadpool, or of sqlx (the feature `sqlx`). Workers have a
+//! pool of deadpool.
 
 mod claim;
 mod dead;
@@ -53,8 +56,21 @@ pub enum Error {
     Payload(#[from] serde_json::Error),
     /// The database said otherwise.
     #[error("the database: {0}")]
-    Database(#[from] tokio_postgres::Error),
+    Database(#[source] Source),
     /// There was no connection, or no transaction.
     #[error("no transaction: {0}")]
     Transaction(#[source] Source),
+}
+
+impl Error {
+    fn of_database<E: Into<Source>>(error: E) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// For what tokio-postgres does, the driver of workers.
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::of_database(error)
+    }
 }

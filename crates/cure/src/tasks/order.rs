@@ -1,12 +1,13 @@
 //! Ordering a task: in a transaction, of a queue, for a time.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CHANNEL, Error};
 use crate::Transactional;
+use crate::driver::{Driver, OnPostgres, Params};
 
 /// Something to be done later; what it is about is written as JSON.
 pub trait Task: Serialize + DeserializeOwned + Send {
@@ -103,11 +104,11 @@ impl Enqueued {
 // is skipped by claims until then. DO NOTHING would let it start, and end, before what it is about can be seen.
 const ENQUEUE: &str = "with ordered as (
     insert into cure.tasks as waiting (queue, kind, payload, unique_key, max_attempts, due)
-    values ($1, $2, $3, $4, $5, coalesce($6, now()) + make_interval(secs => $7))
+    values ($1, $2, $3::text::jsonb, $4, $5::bigint, coalesce(to_timestamp($6), now()) + make_interval(secs => $7))
     on conflict (queue, unique_key) where not running and not dead do update
     set payload = excluded.payload, due = least(waiting.due, excluded.due), merged = waiting.merged + 1
     returning id, merged)
-select id, merged > 0, pg_notify($8, $1) from ordered";
+select id, merged::bigint, pg_notify($8, $1) from ordered";
 
 /// Orders a task as part of a transaction, at once and in the queue `default`: it is there when the transaction
 /// commits, and never if it does not.
@@ -136,7 +137,10 @@ select id, merged > 0, pg_notify($8, $1) from ordered";
 ///
 /// # Errors
 /// [`Error::Payload`], [`Error::Database`].
-pub async fn enqueue<T: Task>(tx: &impl Transactional, task: &T) -> Result<Enqueued, Error> {
+pub async fn enqueue<T: Task>(
+    tx: impl Transactional<Driver: OnPostgres>,
+    task: &T,
+) -> Result<Enqueued, Error> {
     enqueue_with(tx, task, &Options::default()).await
 }
 
@@ -145,45 +149,54 @@ pub async fn enqueue<T: Task>(tx: &impl Transactional, task: &T) -> Result<Enque
 /// # Errors
 /// As [`enqueue`].
 pub async fn enqueue_with<T: Task>(
-    tx: &impl Transactional,
+    tx: impl Transactional<Driver: OnPostgres>,
     task: &T,
     options: &Options,
 ) -> Result<Enqueued, Error> {
-    let payload = serde_json::to_value(task)?;
-    order(tx, &T::kind(), &payload, options).await
+    order(tx, T::kind(), serde_json::to_string(task)?, options).await
 }
 
 /// Orders what is JSON already.
-pub(crate) async fn order(
-    tx: &impl Transactional,
-    kind: &str,
-    payload: &serde_json::Value,
+pub(crate) async fn order<S>(
+    mut tx: S,
+    kind: String,
+    payload: String,
     options: &Options,
-) -> Result<Enqueued, Error> {
-    let attempts = options.attempts as i32;
-    let after = options.after.as_secs_f64();
-    let rows = tx
-        .rows(
-            ENQUEUE,
-            &[
-                &options.queue,
-                &kind,
-                payload,
-                &options.unique,
-                &attempts,
-                &options.at,
-                &after,
-                &CHANNEL,
-            ],
-        )
-        .await?;
+) -> Result<Enqueued, Error>
+where
+    S: Transactional<Driver: OnPostgres>,
+{
+    let queue = Some(options.queue.clone());
+    let (kind, payload, channel) = (Some(kind), Some(payload), Some(CHANNEL.to_owned()));
+    let attempts = i64::from(options.attempts);
+    let (at, after) = (options.at.map(seconds), Some(options.after.as_secs_f64()));
+    let params = <S::Driver as Driver>::Params::default()
+        .text(&queue)
+        .text(&kind)
+        .text(&payload)
+        .text(&options.unique)
+        .int(&attempts)
+        .real(&at)
+        .real(&after)
+        .text(&channel);
+    let rows = tx.rows(ENQUEUE, params).await;
+    let rows = rows.map_err(Error::of_database)?;
     let row = rows
         .first()
         .expect("an insert or an update returns its row");
-    let task = row.try_get(0)?;
-    Ok(if row.try_get(1)? {
+    let number = |column| S::Driver::number(row, column).map_err(Error::of_database);
+    let (task, merged) = (number(0)?, number(1)?);
+    Ok(if merged > 0 {
         Enqueued::Merged(task)
     } else {
         Enqueued::New(task)
     })
+}
+
+/// Seconds since 1970, negative before.
+fn seconds(time: SystemTime) -> f64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
 }

@@ -3,23 +3,19 @@
 //! An ordinary service. `queue-ours prepare` makes the tables and orders a task. A task that was claimed more than a
 //! minute ago goes to whoever asks next.
 
-use std::env;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use axum::{Json, Router};
 use deadheat_cure::retry::{self, Policy};
 use deadheat_cure::tasks::{self, Task};
 use deadheat_cure::{Pool, Tx, schema};
-use deadpool_postgres::Manager;
+use example_support::{Trouble, refusal};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_postgres::NoTls;
 
-const CONNECTIONS: usize = 5;
 const QUEUE: &str = "default";
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -52,11 +48,6 @@ enum Error {
     Transaction(#[from] retry::Error<Failure>),
 }
 
-#[derive(Serialize)]
-struct Refusal {
-    error: String,
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let lost = |error: &retry::Error<Failure>| {
@@ -69,8 +60,7 @@ impl IntoResponse for Error {
             Self::Transaction(error) if lost(error) => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let error = self.to_string();
-        (status, Json(Refusal { error })).into_response()
+        refusal(status, &self)
     }
 }
 
@@ -79,7 +69,7 @@ struct Done {
     attempt: u32,
 }
 
-async fn prepare(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
+async fn prepare(pool: &Pool) -> Result<(), Trouble> {
     schema::migrate(pool).await?;
     let order = |tx: Tx, _| async move {
         let about = "September".to_owned();
@@ -112,22 +102,11 @@ async fn work(State(pool): State<Pool>) -> Result<Response, Error> {
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
-    let pool = Pool::builder(Manager::new(database, NoTls))
-        .max_size(CONNECTIONS)
-        .build()?;
-    if env::args()
-        .nth(1)
-        .is_some_and(|command| command == "prepare")
-    {
+async fn main() -> Result<(), Trouble> {
+    let pool = example_support::pool()?;
+    if example_support::called_to("prepare") {
         return prepare(&pool).await;
     }
-    let routes = Router::new()
-        .route("/health", get(|| async { "ok" }))
-        .route("/work", post(work))
-        .with_state(pool);
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
-    axum::serve(listener, routes).await?;
-    Ok(())
+    let routes = Router::new().route("/work", post(work)).with_state(pool);
+    example_support::serve(routes).await
 }

@@ -1,8 +1,10 @@
 //! Commands that rely on a promise of the cures each, and the same without the cure (`racy`).
 //!
-//! `promises WHAT [racy]` does one thing to the database that `DATABASE_URL` names. The scenarios in `tests/promises/`
-//! run several of them at once, in all orders that make a difference. No pause is made and every lease is over as soon
+//! `promises WHAT [racy]` does one thing to the database that `DATABASE_URL` names. The scenarios of
+//! `tests/promises.rs` run several of them at once, in all orders that make a difference. No pause is made and every lease is over as soon
 //! as it is claimed, so that what happens depends on the order of statements alone.
+
+mod over_sqlx;
 
 use std::env;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use deadheat_cure::guard::{self, Leased, Versioned};
 use deadheat_cure::retry::{self, Policy};
 use deadheat_cure::schema::migrate;
 use deadheat_cure::tasks::{self, Claim, Failure, Handler, Job, Options, Task, Worker};
-use deadheat_cure::{Client, Pool, Session, Source, Tx};
+use deadheat_cure::{Client, Pool, Source, Tx};
 use deadpool_postgres::Manager;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::NoTls;
@@ -47,6 +49,10 @@ async fn main() -> Result<(), Source> {
         "open" => open(&pool, racy).await,
         "drain" => drain(&pool).await,
         "pay" => pay(&pool, racy).await,
+        "sqlx-count" => over_sqlx::count(racy).await,
+        "sqlx-fence" => over_sqlx::fence(racy).await,
+        "sqlx-edit" => over_sqlx::edit(racy).await,
+        "sqlx-open" => over_sqlx::open(racy).await,
         _ => Err(format!("there is no {what:?}").into()),
     }
 }
@@ -366,7 +372,7 @@ async fn pay(pool: &Pool, racy: bool) -> Result<(), Source> {
     }
     let client: Client = pool.get().await?;
     let rows = client
-        .rows("select state from cure.actors where id = 'ann'", &[])
+        .query("select state from cure.actors where id = 'ann'", &[])
         .await?;
     let row = rows.first().ok_or("no account")?;
     let mut account = Account::deserialize(row.get::<_, serde_json::Value>(0))?;
