@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Fault, FaultKind, Record, StepKind};
+use deadheat_lab::record::{Fault, FaultKind, Record, Step, StepKind};
 
 use crate::anomaly::Kind;
 use crate::errors::{Effects, wrote};
@@ -159,13 +159,13 @@ fn committed_writes(record: &Record, actor: Actor) -> BTreeSet<usize> {
 /// it.
 fn lost_task(record: &Record, serial: &Record, crashed: Actor) -> Option<(String, Actor)> {
     let added = |record: &Record| -> BTreeSet<String> {
-        let inserts = committed_writes(record, crashed).into_iter();
-        let inserts = inserts
+        let writes = committed_writes(record, crashed).into_iter();
+        writes
             .map(|n| &record.steps[n])
-            .filter(|step| step.inserts());
-        inserts
-            .flat_map(|step| &step.accesses)
-            .filter(|access| access.write)
+            .flat_map(|step| {
+                let written = step.accesses.iter().filter(|access| access.write);
+                written.filter(|access| inserts_into(step, &access.table))
+            })
             .map(|access| access.table.clone())
             .collect()
     };
@@ -176,11 +176,62 @@ fn lost_task(record: &Record, serial: &Record, crashed: Actor) -> Option<(String
     lost.find_map(|table| {
         let others = serial.steps.iter().chain(&record.steps);
         let taker = others
-            .filter(|step| step.actor != crashed && !step.inserts())
+            .filter(|step| step.actor != crashed && !inserts_into(step, &table))
             .find(|step| {
                 let mut accesses = step.accesses.iter();
                 accesses.any(|access| access.write && access.table == table)
             });
         taker.map(|step| (table, step.actor))
     })
+}
+
+/// Whether a step inserts into this table, at whatever place in a statement (`with … as (insert into …)`).
+fn inserts_into(step: &Step, table: &str) -> bool {
+    let mut statements = step.statements.iter();
+    statements.any(|statement| names_insert(&statement.sql, table))
+}
+
+/// Whether a statement has `insert into` before the table, which may be named with its schema or without.
+fn names_insert(sql: &str, table: &str) -> bool {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().replace('"', "");
+    let lower = sql.to_lowercase();
+    let mut words = lower.split_whitespace().map(|word| {
+        let end = |c: char| c == '(' || c == ';';
+        word.trim_start_matches('(')
+            .split(end)
+            .next()
+            .unwrap_or_default()
+    });
+    let wanted = last(&table.to_lowercase());
+    while let Some(word) = words.next() {
+        if word == "insert" && words.next() == Some("into") {
+            let named = words.next().unwrap_or_default();
+            if last(named) == wanted {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_insert;
+
+    #[test]
+    fn a_task_is_added_wherever_the_statement_says_so() {
+        for sql in [
+            "insert into tasks values (1)",
+            "INSERT INTO shop.tasks(id) VALUES (1)",
+            "with ordered as (\n insert into \"shop\".\"tasks\" as waiting (id) values (1) returning id) select id from ordered",
+            "with old as (delete from done returning id) insert into tasks select id from old",
+        ] {
+            assert!(names_insert(sql, "tasks"), "{sql}");
+            assert!(names_insert(sql, "shop.tasks"), "{sql}");
+            assert!(!names_insert(sql, "done"), "{sql}");
+        }
+        let taken =
+            "with task as (delete from tasks returning id) insert into mails select id from task";
+        assert!(!names_insert(taken, "tasks"));
+    }
 }
