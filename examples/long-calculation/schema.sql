@@ -2,15 +2,17 @@
 create table objects (
     id integer primary key,
     input bigint not null,
-    version integer not null default 1,     -- one more with every edit
-    locked boolean not null default false,  -- a worker is at it
+    version bigint not null default 1,      -- one more with every change of input or result
+    locked boolean not null default false,  -- the racy worker is at it
+    leased_until timestamptz,               -- the cured worker is at it, if it is heard of again until then
+    fence bigint not null default 0,        -- how often it was claimed
     result bigint                           -- null until it is calculated
 );
 
 -- What was calculated, to be paid for.
 create table bills (
     object integer not null references objects (id),
-    version integer not null,
+    version bigint not null,
     worker text not null
 );
 

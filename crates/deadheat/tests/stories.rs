@@ -103,6 +103,13 @@ fn a_late_result_is_discarded_and_work_is_done_once() {
 }
 
 #[test]
+fn a_slow_worker_finds_that_another_has_its_object() {
+    if built("long-calculation") {
+        clean("long-calculation/cured-slow.toml");
+    }
+}
+
+#[test]
 fn two_seats_are_left_and_two_are_given() {
     if built("lobby-rust") {
         clean("lobby/rust/cured-rest.toml");
@@ -116,6 +123,14 @@ fn a_validation_is_ordered_too_early() {
     }
 }
 
+#[test]
+fn a_validation_that_was_to_be_ordered_is_lost_with_a_crash() {
+    if built("marketplace") {
+        race("marketplace/after.toml", "lost-task");
+    }
+}
+
+/// The seller's instance may crash, a second worker may come.
 #[test]
 fn a_validation_is_ordered_in_the_transaction() {
     if built("marketplace") {

@@ -13,14 +13,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use deadpool_postgres::{Manager, Pool};
+use deadpool_postgres::Pool;
+use example_support::Trouble;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::Row;
 
 use crate::error::Error;
-
-const CONNECTIONS: usize = 5;
 
 #[derive(Clone)]
 struct Service {
@@ -42,7 +40,7 @@ struct Worker {
 struct Object {
     id: i32,
     input: i64,
-    version: i32,
+    version: i64,
     result: Option<i64>,
 }
 
@@ -94,19 +92,13 @@ async fn work(
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let database: tokio_postgres::Config = env::var("DATABASE_URL")?.parse()?;
-    let pool = Pool::builder(Manager::new(database, NoTls))
-        .max_size(CONNECTIONS)
-        .build()?;
+async fn main() -> Result<(), Trouble> {
+    let pool = example_support::pool()?;
     let cured = env::var("CALCULATION_VARIANT").is_ok_and(|variant| variant == "cured");
 
     let routes = Router::new()
-        .route("/health", get(|| async { "ok" }))
         .route("/objects/{id}", get(read).put(edit))
         .route("/work", post(work))
         .with_state(Service { pool, cured });
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", env::var("PORT")?)).await?;
-    axum::serve(listener, routes).await?;
-    Ok(())
+    example_support::serve(routes).await
 }

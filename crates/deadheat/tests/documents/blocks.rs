@@ -77,6 +77,9 @@ fn wrong(page: &Page, (info, code): &Block) -> Option<String> {
             (!root().join(WHOLE.1).exists()).then(|| "its test is gone".to_owned())
         }
         "text" => shown_by_a_test(code),
+        "rust" if at.starts_with("docs/stories/") => {
+            (!is_in_an_example(code)).then(|| "stands like this in no example".to_owned())
+        }
         "rust" if marks.contains(&"ignore") => None,
         "rust" => {
             let crates = DOC_TESTS.iter().find(|(page, _)| *page == at);
@@ -97,6 +100,30 @@ fn wrong(page: &Page, (info, code): &Block) -> Option<String> {
         other if at == SNIPPETS.0 && SNIPPETS.1.contains(&other) => None,
         other => Some(format!("`{other}` is tried out by nothing")),
     }
+}
+
+/// Whether these lines stand one below the other in the Rust of an example, however far to the right.
+fn is_in_an_example(code: &str) -> bool {
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    let wanted = lines(code);
+    let mut folders = vec![root().join("examples")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("node_modules") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let there = lines(&std::fs::read_to_string(path).expect("a text"));
+                if there.windows(wanted.len()).any(|some| some == wanted) {
+                    return true;
+                }
+            }
+        }
+    }
+    false
 }
 
 #[allow(clippy::needless_pass_by_value)] // it is mapped over
@@ -296,4 +323,19 @@ fn a_block_is_wrong() {
         let why = told(info, code);
         assert_eq!(why.is_none(), right, "{info}: {code}: {why:?}");
     }
+}
+
+#[test]
+fn a_story_shows_what_no_example_has() {
+    let told = |code: &str| {
+        let page = Page {
+            path: PathBuf::from("docs/stories/lobby.md"),
+            text: format!("```rust,ignore\n{code}\n```\n"),
+        };
+        wrong(&page, &blocks(&page)[0])
+    };
+    let line = "for nick in [\"dan\", \"eve\"] {";
+    assert_eq!(told(line), None);
+    let other = line.replace("eve", "nobody");
+    assert!(told(&other).is_some());
 }
