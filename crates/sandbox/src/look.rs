@@ -44,8 +44,8 @@ impl Neighbour {
     /// The process of this id, if it is there and may be looked at.
     pub fn new(process: u32) -> Option<Self> {
         let seen = threads_of(process);
-        let mut seen = seen.iter().map(|thread| Thread::open(process, *thread));
-        seen.all(|thread| thread.is_some()).then(|| {
+        let opened = |thread: &u32| Thread::open(process, *thread).is_some();
+        (!seen.is_empty() && seen.iter().all(opened)).then(|| {
             let mut watch = Watch::new(process, String::new());
             watch.alone = true;
             Self(Mutex::new(watch))
@@ -249,5 +249,40 @@ impl Default for Fnv {
 impl Fnv {
     fn add(&mut self, word: u64) {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn who_is_not_there_cannot_be_looked_at() {
+        assert!(Neighbour::new(4_000_000_000).is_none());
+    }
+
+    #[test]
+    fn a_neighbour_sleeps_though_its_child_does_not() {
+        let busy = "while :; do :; done & exec sleep 60";
+        let mut parent = Command::new("sh").args(["-c", busy]).spawn().unwrap();
+        let neighbour = Neighbour::new(parent.id()).expect("it is there");
+        let ends = Instant::now() + Duration::from_secs(20);
+        let mut still = 0;
+        while still < 5 && Instant::now() < ends {
+            std::thread::sleep(Duration::from_millis(2));
+            let look = neighbour.look();
+            still = if look.asleep { still + 1 } else { 0 };
+        }
+        let children = format!("/proc/{0}/task/{0}/children", parent.id());
+        let children = fs::read_to_string(children).unwrap();
+        let child: i32 = children.trim().parse().expect("one child");
+        let child = rustix::process::Pid::from_raw(child).expect("a process");
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert_eq!(still, 5);
     }
 }
