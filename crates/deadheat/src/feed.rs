@@ -41,7 +41,9 @@ struct Race {
     /// How often it was shown anew: it becomes smaller.
     version: u32,
     head: Value,
-    view: Value,
+    /// What is drawn of it is worked out when somebody looks, not while the search waits.
+    saved: Arc<Saved>,
+    file: String,
 }
 
 /// What a search came to.
@@ -92,21 +94,20 @@ impl Feed {
     }
 
     /// A race was found by a run, or is shown anew: it is the `number`th of the search.
-    pub fn race(&self, number: usize, saved: &Saved, file: &str, (run, preemptions): (u64, u32)) {
-        let Ok(view) = deadheat_report::race_view(saved, file) else {
-            // It is plain data; what cannot be written is not shown, and the command says why.
-            return;
-        };
+    pub fn race(&self, number: usize, saved: Saved, file: &str, (run, preemptions): (u64, u32)) {
+        let saved = Arc::new(saved);
+        let head = json!({
+            "title": deadheat_report::race_title(&saved),
+            "anomaly": saved.anomaly.map(|anomaly| anomaly.to_string()),
+            "why": saved.why.first(), "run": run, "preemptions": preemptions,
+        });
         self.last(|search| {
-            let head = json!({
-                "title": view["title"], "anomaly": view["anomaly"], "why": view["why"][0],
-                "run": run, "preemptions": preemptions,
-            });
             let version = search.races.get(number).map_or(0, |race| race.version + 1);
             let race = Race {
                 version,
                 head,
-                view,
+                saved,
+                file: file.to_owned(),
             };
             match search.races.get_mut(number) {
                 Some(place) => *place = race,
@@ -178,7 +179,12 @@ impl Feed {
         let mut parts = path.strip_prefix("race/")?.split('/');
         let search: usize = parts.next()?.parse().ok()?;
         let race: usize = parts.next()?.parse().ok()?;
-        Some(self.all().get(search)?.races.get(race)?.view.clone())
+        let (saved, file) = {
+            let all = self.all();
+            let race = all.get(search)?.races.get(race)?;
+            (Arc::clone(&race.saved), race.file.clone())
+        };
+        deadheat_report::race_view(&saved, &file).ok()
     }
 }
 

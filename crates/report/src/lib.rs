@@ -21,7 +21,7 @@ pub use cures::{Advice, Change, Cures, NotTried, Tried, cures};
 pub use github::{annotation, step_summary};
 pub use junit::{JunitError, junit};
 pub use outcome::outcome;
-pub use page::{live_page, page, race_view};
+pub use page::{live_page, page, race_title, race_view};
 pub use race::{race, replayed, timeline};
 pub use result::{
     Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict,

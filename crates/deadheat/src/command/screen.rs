@@ -77,7 +77,7 @@ impl Watcher for Screen<'_> {
             let saved = saved(race, &self.scenario, self.seed);
             // It has no file yet: it is saved when it has been made smaller.
             let number = feed.races();
-            feed.race(number, &saved, "", (race.run, race.preemptions));
+            feed.race(number, saved, "", (race.run, race.preemptions));
         }
     }
 

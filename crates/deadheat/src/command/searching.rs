@@ -106,7 +106,7 @@ pub fn search(
         for (number, (saved, file)) in saved.iter().enumerate() {
             let entry = &report.races[number];
             let place = (entry.found_at_run, entry.preemptions);
-            feed.race(number, saved, file, place);
+            feed.race(number, saved.clone(), file, place);
         }
         feed.concluded(&report);
     }

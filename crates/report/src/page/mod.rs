@@ -87,6 +87,11 @@ pub fn live_page(title: &str) -> String {
     ])
 }
 
+/// What a page calls a race.
+pub fn race_title(saved: &Saved) -> String {
+    view::in_words(&saved.kind.to_string())
+}
+
 /// What the page shows of one race, as JSON: for a page that is open already.
 ///
 /// # Errors

@@ -208,7 +208,7 @@ impl StepView {
 }
 
 /// `lost-update` as a title.
-fn in_words(kind: &str) -> String {
+pub(crate) fn in_words(kind: &str) -> String {
     let text = kind.replace('-', " ");
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
