@@ -164,3 +164,70 @@ fn a_connection_that_dies_takes_booking_and_mail_with_it() {
         clean("request_inside.toml");
     }
 }
+
+#[test]
+fn a_mail_that_waits_in_the_memory_of_a_service_dies_with_it() {
+    if !has("python3") {
+        return;
+    }
+    let bench = Bench::new();
+    let path = scenario("killed_after.toml");
+    let said = bench.run(["find", path.to_str().expect("UTF-8")]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let (_, report) = said.out.split_once("why\n").expect("an explanation");
+    let (report, _) = report.split_once("\nagain:").expect("how to see it again");
+    insta::assert_snapshot!(report);
+
+    let chapter = std::fs::read_to_string(root().join("docs/faults.md")).expect("the chapter");
+    assert!(chapter.contains(&format!("why\n{}", report.trim_end())));
+
+    let text = std::fs::read_to_string(&path).expect("a scenario");
+    let never = bench.scenario("never.toml", &format!("{text}\n[explore]\nfaults = 0\n"));
+    let folder = root().join("crates/deadheat/tests/faults");
+    std::fs::copy(
+        folder.join("box_office.py"),
+        never.with_file_name("box_office.py"),
+    )
+    .expect("a copy");
+    let (said, json) = bench.find(&never, &[]);
+    assert_eq!(verdict(&json).0, "clean", "{}", said.out);
+}
+
+#[test]
+fn every_death_of_a_service_is_found_and_happens_again() {
+    if has("python3") {
+        assert_eq!(kinds("killed_after.toml"), ["lost-state"]);
+    }
+}
+
+#[test]
+fn a_mail_that_is_noted_with_the_booking_is_sent_after_the_restart() {
+    if has("python3") {
+        clean("killed_inside.toml");
+    }
+}
+
+#[test]
+fn a_seat_that_is_held_in_the_memory_of_a_service_is_given_twice() {
+    if has("python3") {
+        assert_eq!(kinds("killed_memory.toml"), ["lost-state"]);
+    }
+}
+
+#[test]
+fn all_who_are_in_a_service_die_with_it_even_who_waits_for_a_lock() {
+    if has("python3") {
+        clean("killed_table.toml");
+    }
+}
+
+#[test]
+fn a_service_whose_start_waits_for_an_actor_does_not_come_up_again() {
+    if has("python3") {
+        let path = scenario("killed_waits.toml");
+        let said = Bench::new().run(["find", path.to_str().expect("UTF-8")]);
+        assert_eq!(said.code, 2, "{}", said.out);
+        let why = "its start waits for a lock that backup holds";
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+}

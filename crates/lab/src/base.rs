@@ -219,6 +219,13 @@ impl Base {
             .is_empty())
     }
 
+    /// Ends the session of that server process, whatever it is doing.
+    pub async fn terminate(&self, pid: i32) -> Result<(), Trouble> {
+        let ask = "select pg_terminate_backend($1)";
+        self.database.control().execute(ask, &[&pid]).await?;
+        Ok(())
+    }
+
     /// What the runs since the last call of [`Base::put_back`] wrote.
     pub fn written(&self) -> Written {
         let written = self.ledger.written();

@@ -52,7 +52,7 @@ pub(crate) enum Script {
         environment: Vec<(String, String)>,
         players: Players,
     },
-    /// Nothing: it is the crash of another.
+    /// Nothing: it is the crash of another, or of a service.
     Crash,
 }
 
@@ -79,6 +79,21 @@ impl Cast {
     /// Whether the actor's code runs in a service.
     pub fn is_request(&self, actor: Actor) -> bool {
         matches!(self.role(actor).script, Script::Http(_))
+    }
+
+    /// The request that an actor makes which has had so many answers and leaves some requests out.
+    pub fn request(
+        &self,
+        actor: Actor,
+        answers: usize,
+        without: &BTreeSet<usize>,
+    ) -> Option<&(Request, SocketAddr)> {
+        let Script::Http(requests) = &self.role(actor).script else {
+            return None;
+        };
+        let made = requests.iter().enumerate();
+        let made = made.filter(|(index, _)| !without.contains(index));
+        made.map(|(_, request)| request).nth(answers)
     }
 
     /// The fault that the actor stands for, if it does.

@@ -128,10 +128,15 @@ impl Lab {
             };
             let fault = actor.fault.as_ref().map(|fault| Fault {
                 kind: fault.kind,
-                of: place(&fault.of),
+                of: place(&fault.of).filter(|_| !fault.kind.is_of_service()),
+                service: scenario
+                    .services
+                    .keys()
+                    .position(|name| fault.kind.is_of_service() && *name == fault.of),
             });
             let script = match &actor.work {
                 _ if fault.is_some_and(|fault| fault.kind == FaultKind::Crash) => Script::Crash,
+                Work::Nothing => Script::Crash,
                 Work::Requests(requests) => Script::Http(
                     requests
                         .iter()
@@ -228,6 +233,7 @@ impl Lab {
         let mut around = Surroundings::default();
         for index in 0..self.stage.bases.len() {
             let tag = self.stage.tag(through);
+            around.tags.push(tag);
             let gate = self.open_gate(index, tag, false).await?;
             let via = Some(self.gates[gate].addr());
             let base = &self.stage.bases[index];
@@ -240,6 +246,7 @@ impl Lab {
         if let Some(base) = self.stage.bases.first() {
             let name = base.name().to_owned();
             let tag = self.stage.tag(through);
+            around.tags.push(tag);
             let points = Points::open(tag, &name, self.events.clone())
                 .await
                 .map_err(Trouble::system("opening a gate for points on 127.0.0.1"))?;
@@ -371,6 +378,7 @@ impl Lab {
                         base.database.run_sql(&origin, &step.run).await?;
                     }
                 }
+                Work::Nothing => {}
             }
         }
         Ok(())

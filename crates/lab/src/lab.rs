@@ -213,6 +213,9 @@ impl Lab {
         cursor: Cursor<Footprint>,
         options: Options,
     ) -> Result<(Record, Explored<Footprint>), Trouble> {
+        if std::mem::take(&mut self.stage.cold) {
+            Box::pin(self.warm_up()).await?;
+        }
         let started = Instant::now();
         self.put_back(options.advance).await?;
         self.profile.add(Phase::Reset, started.elapsed());
@@ -301,10 +304,11 @@ impl Lab {
         let actors = self.cast.actors.iter().enumerate();
         let faults = actors.filter_map(|(n, role)| {
             let (actor, fault) = (Actor(n as u16), role.fault?);
-            Some(Fault {
+            let happens = fault.of.is_some() || fault.service.is_some();
+            happens.then_some(Fault {
                 actor,
                 kind: fault.kind,
-                of: fault.of?,
+                of: fault.of,
                 struck: struck.contains(&actor),
             })
         });

@@ -94,10 +94,11 @@ impl Part {
         }
         let pick = |kept: &Kept| usize::from(kept.actor.0);
         record.faults.retain_mut(|fault| {
-            let (Some(actor), Some(of)) = (self.place(fault.actor), self.place(fault.of)) else {
+            let of = fault.of.map(|of| self.place(of));
+            let (Some(actor), false) = (self.place(fault.actor), of == Some(None)) else {
                 return false;
             };
-            (fault.actor, fault.of) = (actor, of);
+            (fault.actor, fault.of) = (actor, of.flatten());
             true
         });
         record.actors = self

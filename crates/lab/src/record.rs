@@ -40,8 +40,8 @@ pub struct Fault {
     pub actor: Actor,
     /// What it is.
     pub kind: FaultKind,
-    /// Whom it may happen to.
-    pub of: Actor,
+    /// Whom it may happen to; `None`: not to one actor, but to a service.
+    pub of: Option<Actor>,
     /// Whether it happened.
     pub struck: bool,
 }
@@ -114,12 +114,14 @@ pub enum StepKind {
     Commit,
     /// The client's own ROLLBACK.
     Rollback,
-    /// An actor ran from its start to its end without any statement; or a fault did not happen.
+    /// An actor moved without any statement; or a fault did not happen.
     Silent,
     /// A fault happened: the actor that it happens to crashes at its next step.
     Fault,
     /// The actor crashed: what was open on the session was undone.
     Crash,
+    /// A service was killed, with what was under way in it, and started again.
+    Kill,
 }
 
 /// A statement as the client sent it.

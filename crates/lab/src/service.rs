@@ -25,6 +25,8 @@ pub(crate) struct Surroundings {
     pub places: Places,
     /// `DATABASE_URL`, `PGHOST`, …; what the scenario sets itself comes on top.
     pub env: Vec<(String, String)>,
+    /// Tags of the gates that it alone is told of.
+    pub tags: Vec<u32>,
 }
 
 /// A service that runs.
@@ -62,7 +64,12 @@ impl Service {
         Ok(service)
     }
 
-    /// Stops the service and starts it again.
+    /// Kills all its processes without a word.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Stops the service, if it still runs, and starts it again.
     pub async fn restart(self) -> Result<Self, Trouble> {
         let Self {
             name,

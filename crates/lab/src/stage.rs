@@ -73,6 +73,8 @@ pub(crate) struct Stage {
     pub frozen: Frozen,
     /// Where the run under way can be seen.
     pub window: Arc<Window>,
+    /// Whether a service was started again in the middle of a run: its caches are not what they are in other runs.
+    pub cold: bool,
     /// Sessions of the SQL actors.
     pub clients: BTreeMap<Actor, Arc<Client>>,
 }
@@ -103,6 +105,7 @@ impl Stage {
             known: None,
             cure: Arc::default(),
             frozen: Frozen::default(),
+            cold: false,
         }
     }
 
@@ -193,7 +196,7 @@ impl Stage {
     }
 
     /// Books an event while no run is on.
-    fn let_pass(&mut self, event: Event, listening: bool) -> Result<(), Trouble> {
+    pub fn let_pass(&mut self, event: Event, listening: bool) -> Result<(), Trouble> {
         match event {
             Event::Arrived { session, batch } => {
                 let work = self.understand(session, batch)?;

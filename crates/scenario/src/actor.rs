@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
@@ -160,8 +161,13 @@ fn numbered<'a>(item: &Spanned<DeValue<'a>>, n: u64) -> Spanned<DeValue<'a>> {
 }
 
 impl Listed<ActorKeys> {
-    /// The actors and behind them their faults, or the problems with them.
-    pub fn resolve(&self, names: &Names, cx: &mut Context) -> Vec<Actor> {
+    /// The actors and behind them their faults and those of the services, or the problems with them.
+    pub fn resolve(
+        &self,
+        names: &Names,
+        of_services: Vec<(Range<usize>, Actor)>,
+        cx: &mut Context,
+    ) -> Vec<Actor> {
         let mut seen = BTreeSet::new();
         let (mut actors, mut faults) = (Vec::new(), Vec::new());
         for keys in &self.0 {
@@ -202,15 +208,23 @@ impl Listed<ActorKeys> {
                 fault: None,
             });
         }
-        for (place, fault) in faults {
-            if seen.contains(&fault.name) {
-                let message = format!("there is an actor called `{}`", fault.name);
-                let problem = Problem::at(place, message).label("what may happen to this one");
-                cx.report(problem.help("reports call it so: give the other actor another name"));
-            }
-            actors.push(fault);
-        }
+        faults.extend(of_services);
+        add_faults(&mut actors, faults, cx);
         actors
+    }
+}
+
+/// Puts the actors that stand for faults behind the others.
+fn add_faults(actors: &mut Vec<Actor>, faults: Vec<(Range<usize>, Actor)>, cx: &mut Context) {
+    for (place, fault) in faults {
+        if actors.iter().any(|actor| actor.name == fault.name) {
+            let message = format!("something else is called `{}`", fault.name);
+            let problem = Problem::at(place, message).label("what may happen to this one");
+            cx.report(
+                problem.help("schedules and reports call it so: give the other another name"),
+            );
+        }
+        actors.push(fault);
     }
 }
 

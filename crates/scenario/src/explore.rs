@@ -26,7 +26,7 @@ section! {
         labs: Option<Number<1, 64>>,
         /// Where random choices begin; the same seed makes the same choices.
         seed: Number<0, ENDLESS> = Number::<0, ENDLESS>(1),
-        /// At most so many faults in one run, of those that actors may have (`crash`, `repeat`, `timeout`).
+        /// At most so many faults in one run, of those that actors and services may have (`crash`, `repeat`, `timeout`).
         faults: Number<0, 100> = Number::<0, 100>(1),
     }
 }

@@ -108,6 +108,8 @@ impl ScenarioKeys {
             .map(|stem| stem.to_string_lossy().into_owned());
         let before = self.before.0.unwrap_or_default();
         let actor = self.actor.0.unwrap_or_default();
+        let services = self.service.0;
+        let of_services = services.as_ref().map(Services::faults).unwrap_or_default();
         let scenario = Scenario {
             title: self.title.0.or(stem).unwrap_or_default(),
             folder: cx.folder.clone(),
@@ -118,13 +120,11 @@ impl ScenarioKeys {
                 .0
                 .map(|keys| keys.resolve(cx))
                 .unwrap_or_default(),
-            services: self
-                .service
-                .0
+            services: services
                 .map(|keys| keys.resolve(names, cx))
                 .unwrap_or_default(),
             before: before.resolve(names, cx),
-            actors: actor.resolve(names, cx),
+            actors: actor.resolve(names, of_services, cx),
             check: self
                 .check
                 .0

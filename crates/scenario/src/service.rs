@@ -1,19 +1,23 @@
 //! `[service.NAME]`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
+use crate::actor::Actor;
 use crate::command::{Command, CommandKeys};
 use crate::database::check_plain_name;
 use crate::decode::{At, Context, Decode, Named, Node, entries};
+use crate::fault::{Fault, FaultKind};
 use crate::names::Names;
 use crate::problem::Problem;
 use crate::request::{Method, parse_line};
 use crate::section::{Fields, section};
 use crate::time::Time;
+use crate::work::Work;
 
 section! {
     /// A service: a program that answers requests, one copy a lab.
@@ -29,6 +33,9 @@ section! {
         /// How it is put back before every run: "restart", or a request such as "POST /reset" (default: it keeps no
         /// state outside the database).
         reset: Option<Reset>,
+        /// It may be killed between two steps (SIGKILL, with all that is under way in it) and started again. Who was
+        /// waiting for its answer gets none.
+        crash: Option<At<bool>>,
         ..command: CommandKeys,
     }
 }
@@ -199,5 +206,21 @@ impl Services {
             services.insert(name.clone(), service);
         }
         services
+    }
+
+    /// The actors that stand for what may go wrong with the services, each with its place in the file.
+    pub fn faults(&self) -> Vec<(Range<usize>, Actor)> {
+        let kind = FaultKind::ServiceCrash;
+        let crashes = self.0.iter().filter_map(|(name, keys)| {
+            let crash = keys.crash.as_ref().filter(|crash| crash.value)?;
+            let of = name.clone();
+            let actor = Actor {
+                name: kind.name(name),
+                work: Work::Nothing,
+                fault: Some(Fault { kind, of }),
+            };
+            Some((crash.span.clone(), actor))
+        });
+        crashes.collect()
     }
 }

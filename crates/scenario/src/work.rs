@@ -103,6 +103,8 @@ pub enum Work {
         /// The statements; at least one.
         steps: Vec<SqlStep>,
     },
+    /// Nothing: it stands for what may happen to a service.
+    Nothing,
 }
 
 /// Keys that need one of others beside them.

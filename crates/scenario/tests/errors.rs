@@ -194,6 +194,8 @@ stories! {
     an_attached_actor_has_a_command: with_database("[[actor]]\nname = \"ann\"\nattached = true\nrun = \"true\"\n");
     an_attached_actor_may_crash: with_database("[[actor]]\nname = \"ann\"\nattached = true\ncrash = true\n");
     an_attached_actor_has_a_folder: with_database("[[actor]]\nname = \"ann\"\nattached = true\ndirectory = \"web\"\n");
+    a_service_crashes_or_it_does_not: with_service(&format!("crash = \"restart\"\n{ACTOR}"));
+    the_crash_of_a_service_has_the_name_of_another: with_service("crash = true\n[[actor]]\nname = \"web\"\ncrash = true\nrequest = \"GET /\"\n");
     a_fault_has_the_name_of_an_actor: with_actor("crash = true\n[[actor]]\nname = \"crash of ben\"\nrun = \"true\"\n");
 }
 

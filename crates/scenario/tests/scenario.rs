@@ -115,7 +115,8 @@ fn what_may_go_wrong_is_an_actor_behind_the_others() {
     let of = |name: &str| name.to_owned();
     assert_eq!(faults[0], ("repeat of p1", of("p1")));
     assert_eq!(faults[1], ("retry of p1", of("p1")));
-    assert_eq!(faults[8..], [("crash of expire", of("expire"))]);
+    assert_eq!(faults[8], ("crash of expire", of("expire")));
+    assert_eq!(faults[9..], [("crash of web", of("web"))]);
 }
 
 #[test]

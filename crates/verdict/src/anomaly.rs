@@ -65,6 +65,8 @@ pub enum Kind {
     LostTask,
     /// An actor crashed when part of what it does was committed, and the rest was never done.
     HalfDone,
+    /// A service was killed and started again, and what it had in memory was missed.
+    LostState,
     /// What came twice was not done once.
     DoneTwice,
     /// An error reached a user that no serial order has.

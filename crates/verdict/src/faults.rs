@@ -1,5 +1,5 @@
-//! What is right where things go wrong: an actor that crashed was there with all that it does, or not at all; what came
-//! twice was done once.
+//! What is right where things go wrong: an actor that crashed (by itself, or with its service) was there with all that it
+//! does, or not at all; what came twice was done once.
 //!
 //! What such an actor was told is not compared: a crash cuts its replies short, and of two deliveries of one request it
 //! is chance which of them is told that the other came before.
@@ -37,9 +37,13 @@ pub(crate) fn absences(record: &Record, without: Vec<BTreeSet<Actor>>) -> Vec<Ab
         out.extend(record.faults.iter().map(|fault| fault.actor));
         let mut some = vec![Absence {
             out,
-            unheard: twice(record).map(|fault| fault.of).collect(),
+            unheard: twice(record).filter_map(|fault| fault.of).collect(),
         }];
         for crashed in crashed(record) {
+            // A second delivery has no part in any order.
+            if record.faults.iter().any(|fault| fault.actor == crashed) {
+                continue;
+            }
             let mut there = some.clone();
             for absence in &mut there {
                 absence.unheard.insert(crashed);
@@ -70,21 +74,20 @@ fn struck(record: &Record) -> impl Iterator<Item = &Fault> {
 }
 
 fn twice(record: &Record) -> impl Iterator<Item = &Fault> {
-    struck(record).filter(|fault| fault.kind != FaultKind::Crash)
+    struck(record).filter(|fault| matches!(fault.kind, FaultKind::Repeat | FaultKind::Timeout))
 }
 
 /// The actors that crashed.
 pub(crate) fn crashed(record: &Record) -> BTreeSet<Actor> {
-    struck(record)
-        .filter(|fault| fault.kind == FaultKind::Crash)
-        .map(|fault| fault.of)
-        .collect()
+    let crashes = record.steps.iter();
+    let crashes = crashes.filter(|step| step.kind == StepKind::Crash);
+    crashes.map(|step| step.actor).collect()
 }
 
 /// The actor whose work this one does: itself, unless it is a second delivery.
 pub(crate) fn original(record: &Record, actor: Actor) -> Actor {
     let fault = record.faults.iter().find(|fault| fault.actor == actor);
-    fault.map_or(actor, |fault| fault.of)
+    fault.and_then(|fault| fault.of).unwrap_or(actor)
 }
 
 /// What the finding says of the faults of the run.
@@ -102,47 +105,87 @@ pub(crate) struct Blame {
 pub(crate) fn blame(record: &Record, serial: Option<&Record>) -> Blame {
     let mut blame = Blame::default();
     for fault in struck(record) {
-        let (of, name) = (fault.of, words::name(record, fault.of));
-        let own = |actor: Actor| {
-            let steps = record.steps.iter().enumerate();
-            steps.filter(move |(_, step)| step.actor == actor)
-        };
-        blame
-            .matters
-            .extend(own(fault.actor).map(|(n, _)| n).next());
-        if fault.kind != FaultKind::Crash {
-            let how = match fault.kind {
-                FaultKind::Timeout => "its client hung up and sent it again",
-                _ => "it was delivered twice",
-            };
-            blame.why.push(format!(
-                "What {name} does came a second time ({how}), and the outcome is none in which it was done once."
-            ));
-            blame.kind = Some(Kind::DoneTwice);
-            continue;
+        let steps = record.steps.iter();
+        let at = steps.clone().position(|step| step.actor == fault.actor);
+        blame.matters.extend(at);
+        match (fault.kind, fault.of) {
+            (FaultKind::Repeat | FaultKind::Timeout, of) => {
+                blame.twice(&words::name(record, of.unwrap_or(fault.actor)), fault.kind);
+            }
+            (FaultKind::Crash, Some(of)) => blame.crash(record, serial, of, None),
+            (FaultKind::Crash, None) => {}
+            (FaultKind::ServiceCrash, _) => {
+                let service = words::name(record, fault.actor);
+                let service = service.trim_start_matches("crash of ");
+                for of in crashed(record) {
+                    blame.crash(record, serial, of, Some(service));
+                }
+                if blame.why.is_empty() {
+                    blame.lost_state(service);
+                }
+            }
         }
-        let crash = own(of).find(|(_, step)| step.kind == StepKind::Crash);
-        let Some((at, _)) = crash.filter(|_| wrote(record, of)) else {
-            continue;
+    }
+    blame
+}
+
+impl Blame {
+    /// What somebody does came a second time.
+    fn twice(&mut self, name: &str, kind: FaultKind) {
+        let how = match kind {
+            FaultKind::Timeout => "its client hung up and sent it again",
+            _ => "it was delivered twice",
         };
-        blame.matters.insert(at);
-        blame.matters.extend(committed_writes(record, of));
-        blame.why.push(format!(
-            "{name} crashes when part of what it does is committed; the rest is never done."
+        self.why.push(format!(
+            "What {name} does came a second time ({how}), and the outcome is none in which it was done once."
         ));
+        self.kind = Some(Kind::DoneTwice);
+    }
+
+    /// An actor crashed, by itself or with its service: it matters if part of what it does was committed.
+    fn crash(
+        &mut self,
+        record: &Record,
+        serial: Option<&Record>,
+        of: Actor,
+        service: Option<&str>,
+    ) {
+        let mut steps = record.steps.iter();
+        let crash = steps.position(|step| step.actor == of && step.kind == StepKind::Crash);
+        let Some(at) = crash.filter(|_| wrote(record, of)) else {
+            return;
+        };
+        self.matters.insert(at);
+        self.matters.extend(committed_writes(record, of));
+        let name = words::name(record, of);
+        self.why.push(match service {
+            Some(service) => format!(
+                "{service} is killed when part of what it does for {name} is committed; the rest is never done."
+            ),
+            None => format!(
+                "{name} crashes when part of what it does is committed; the rest is never done."
+            ),
+        });
         let task = serial.and_then(|serial| lost_task(record, serial, of));
-        blame.kind.get_or_insert(match &task {
+        self.kind.get_or_insert(match &task {
             Some(_) => Kind::LostTask,
             None => Kind::HalfDone,
         });
         if let Some((table, taker)) = task {
             let taker = words::name(record, taker);
-            blame.why.push(format!(
+            self.why.push(format!(
                 "Without the crash it adds to {table}, and {taker} takes it from there: this task is lost."
             ));
         }
     }
-    blame
+
+    /// A service was killed, and whoever's request was in it is no worse for it.
+    fn lost_state(&mut self, service: &str) {
+        self.why.push(format!(
+            "{service} is killed and started again: what it kept in memory, or had still to do, is lost."
+        ));
+        self.kind.get_or_insert(Kind::LostState);
+    }
 }
 
 /// The steps in which the actor wrote what it then committed.

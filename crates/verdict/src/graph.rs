@@ -79,7 +79,10 @@ pub fn transactions(record: &Record) -> Vec<Transaction> {
     let mut done: Vec<Transaction> = Vec::new();
     let mut open: BTreeMap<(Actor, u32), Transaction> = BTreeMap::new();
     for (n, step) in record.steps.iter().enumerate() {
-        let idle = matches!(step.kind, StepKind::Silent | StepKind::Fault);
+        let idle = matches!(
+            step.kind,
+            StepKind::Silent | StepKind::Fault | StepKind::Kill
+        );
         if idle || (step.kind == StepKind::Crash && step.session == 0) {
             continue;
         }

@@ -57,6 +57,7 @@ pub fn essence(step: &Step) -> String {
     match step.kind {
         StepKind::GapCommit => return "(commit)".to_owned(),
         StepKind::Fault => return "(it is to crash)".to_owned(),
+        StepKind::Kill => return "(is killed, and started again)".to_owned(),
         StepKind::Crash => return "(crashes)".to_owned(),
         StepKind::Silent if step.is_idle_fault() => return "(does not happen)".to_owned(),
         StepKind::Silent if step.blocked_by.is_empty() => return "(no statement)".to_owned(),

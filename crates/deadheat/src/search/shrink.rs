@@ -151,7 +151,7 @@ impl Shrinker<'_> {
         let there: BTreeSet<&String> = part.actors.iter().map(|one| &actor(one).name).collect();
         part.actors.retain(|one| {
             let fault = actor(one).fault.as_ref();
-            fault.is_none_or(|fault| there.contains(&fault.of))
+            fault.is_none_or(|fault| fault.kind.is_of_service() || there.contains(&fault.of))
         });
     }
 

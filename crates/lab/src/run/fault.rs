@@ -14,8 +14,8 @@ use deadheat_sql::{Fate, Footprint};
 
 use super::settle::Settled;
 use super::step::{Turn, blank_step};
-use super::{Place, Run, STEP_LIMIT};
-use crate::conn::Phase;
+use super::{Doom, Place, Run, STEP_LIMIT};
+use crate::conn::{Conn, Phase};
 use crate::error::Trouble;
 use crate::record::StepKind;
 use crate::stage::Through;
@@ -27,8 +27,10 @@ const GAP: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub kind: FaultKind,
-    /// Whom it happens to; `None`: who is not there.
+    /// Whom it happens to; `None`: who is not there, or a service.
     pub of: Option<Actor>,
+    /// Index of the service that it happens to.
+    pub service: Option<usize>,
 }
 
 impl Run<'_> {
@@ -38,9 +40,11 @@ impl Run<'_> {
         let struck = fault.of.filter(|of| self.can_strike(fault.kind, *of));
         let kind = match (struck, fault.kind) {
             (None, _) => StepKind::Silent,
+            // A service is killed by the step of the fault itself.
+            (Some(_), FaultKind::ServiceCrash) => StepKind::Silent,
             (Some(victim), FaultKind::Crash) => {
                 self.faults += 1;
-                self.seat_mut(victim).doomed = Some(actor);
+                self.seat_mut(victim).doomed = Some(Doom::Fault(actor));
                 StepKind::Fault
             }
             (Some(victim), FaultKind::Repeat | FaultKind::Timeout) => {
@@ -53,15 +57,21 @@ impl Run<'_> {
             }
         };
         self.seat_mut(actor).place = Place::Finished;
+        let turn = self.begin_fault(actor, kind, 0);
+        Some(self.event(actor, turn, Vec::new()))
+    }
+
+    /// Notes a step at which something goes wrong (or a fault that does not happen); so far it touches nothing.
+    pub(super) fn begin_fault(&mut self, actor: Actor, kind: StepKind, session: u32) -> Turn {
         let mut step = blank_step(actor, kind);
         "fault".clone_into(&mut step.gate);
-        let turn = Turn {
+        step.session = session;
+        self.steps.push(step);
+        Turn {
             footprint: Footprint::nothing(),
             wakes: Vec::new(),
-            step: self.steps.len(),
-        };
-        self.steps.push(step);
-        Some(self.event(actor, turn, Vec::new()))
+            step: self.steps.len() - 1,
+        }
     }
 
     fn can_strike(&self, kind: FaultKind, victim: Actor) -> bool {
@@ -69,6 +79,7 @@ impl Run<'_> {
         let under_way = seat.place != Place::Finished && seat.doomed.is_none();
         let can = match kind {
             FaultKind::Repeat => true,
+            FaultKind::ServiceCrash => false,
             FaultKind::Crash => under_way,
             // Who has the answer waits no longer.
             FaultKind::Timeout => under_way && !seat.done,
@@ -83,27 +94,22 @@ impl Run<'_> {
         if let Some(driver) = seat.driver.take() {
             driver.end();
         }
-        seat.hung_up = true;
+        seat.cut_off = true;
         seat.done = true;
         seat.at_pause = false;
     }
 
     /// The actor's step when it is to crash: its command or session ends, or the service loses the connections that work
     /// for its request, and goes on without them.
-    pub(super) async fn crash(&mut self, actor: Actor) -> Result<Event<Footprint>, Trouble> {
-        if let Some(fault) = self.seat_mut(actor).doomed.take() {
-            self.struck.insert(fault);
-        }
+    pub(super) async fn crash(
+        &mut self,
+        actor: Actor,
+        fault: Actor,
+    ) -> Result<Event<Footprint>, Trouble> {
+        self.struck.insert(fault);
         let sessions = self.sessions_of(actor);
-        let mut step = blank_step(actor, StepKind::Crash);
-        "fault".clone_into(&mut step.gate);
-        step.session = self.undone(&sessions);
-        let mut turn = Turn {
-            footprint: Footprint::nothing(),
-            wakes: Vec::new(),
-            step: self.steps.len(),
-        };
-        self.steps.push(step);
+        let undone = self.undone(&sessions);
+        let mut turn = self.begin_fault(actor, StepKind::Crash, undone);
         let ends = !self.cast.is_request(actor);
         if ends {
             self.stage.clients.remove(&actor);
@@ -136,50 +142,54 @@ impl Run<'_> {
         own.map(|(session, _)| *session).collect()
     }
 
-    /// Number of the session whose transaction is undone; 0 where none is open.
-    fn undone(&self, sessions: &[u32]) -> u32 {
+    /// Number of the session whose transaction is undone, rather one on which a statement's own commit was still to come;
+    /// 0 where none is open.
+    pub(super) fn undone(&self, sessions: &[u32]) -> u32 {
         let conns = sessions
             .iter()
             .filter_map(|session| self.stage.conns.get(session));
-        let mut open = conns.filter(|conn| {
-            conn.status != TxStatus::Idle || matches!(conn.phase, Phase::GapOpen(_))
-        });
-        open.next().map_or(0, |conn| conn.number)
+        let in_gap = |conn: &Conn| matches!(conn.phase, Phase::GapOpen(_));
+        let open = conns.filter(|conn| conn.status != TxStatus::Idle || in_gap(conn));
+        let undone = open.max_by_key(|conn| in_gap(conn));
+        undone.map_or(0, |conn| conn.number)
     }
 
     /// Ends the sessions and waits until the server has undone what was open on them.
-    async fn cut_off(&mut self, actor: Actor, sessions: &[u32]) -> Result<(), Trouble> {
+    pub(super) async fn cut_off(&mut self, actor: Actor, sessions: &[u32]) -> Result<(), Trouble> {
         let started = Instant::now();
         let mut pids = Vec::new();
         for session in sessions {
-            if let Some(conn) = self.stage.conns.get(session) {
-                pids.push((conn.database, conn.pid));
-                conn.handle.close();
+            let Some(conn) = self.stage.conns.get(session) else {
+                continue;
+            };
+            conn.handle.close();
+            let (database, pid) = (conn.database, conn.pid);
+            pids.push((database, pid));
+            if !matches!(conn.phase, Phase::Idle | Phase::Held(_) | Phase::GapOpen(_)) {
+                // It would notice only behind the lock that it waits for.
+                self.stage.thaw(*session);
+                self.stage.bases[database].terminate(pid).await?;
             }
         }
-        let never = |run: &Self| Trouble::NeverSettles {
-            actor: run.name(actor).to_owned(),
-            seconds: STEP_LIMIT.as_secs(),
-        };
-        while sessions
-            .iter()
-            .any(|session| self.stage.conns.contains_key(session))
-        {
+        let mut pids = pids.into_iter();
+        let mut next = pids.next();
+        while let Some((database, pid)) = next {
+            let closed = || {
+                let mut open = sessions.iter();
+                !open.any(|session| self.stage.conns.contains_key(session))
+            };
+            if closed() && !self.stage.bases[database].is_alive(pid).await? {
+                next = pids.next();
+                continue;
+            }
             if let Some(signal) = self.stage.next(GAP).await? {
                 self.handle(signal)?;
             }
             if started.elapsed() > STEP_LIMIT {
-                return Err(never(self));
-            }
-        }
-        for (database, pid) in pids {
-            while self.stage.bases[database].is_alive(pid).await? {
-                if let Some(signal) = self.stage.next(GAP).await? {
-                    self.handle(signal)?;
-                }
-                if started.elapsed() > STEP_LIMIT {
-                    return Err(never(self));
-                }
+                return Err(Trouble::NeverSettles {
+                    actor: self.name(actor).to_owned(),
+                    seconds: STEP_LIMIT.as_secs(),
+                });
             }
         }
         Ok(())

@@ -16,10 +16,11 @@
 //! ```
 //!
 //! [`step`] is one such turn; [`settle`] waits for the actor that runs to park, finish or stall; [`wait`] tells an
-//! answer from a lock wait; [`attribute`] says whose a statement is; [`fault`] lets things go wrong.
+//! answer from a lock wait; [`attribute`] says whose a statement is; [`fault`] and [`kill`] let things go wrong.
 
 mod attribute;
 mod fault;
+mod kill;
 mod settle;
 mod step;
 mod wait;
@@ -61,6 +62,15 @@ pub(crate) enum Place {
     Finished,
 }
 
+/// Why an actor's next step is its crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doom {
+    /// By this fault.
+    Fault(Actor),
+    /// Its service was killed; number of the session on which something was undone, 0 where nothing was.
+    Killed(u32),
+}
+
 /// One actor in this run.
 pub(crate) struct Seat {
     pub place: Place,
@@ -74,10 +84,10 @@ pub(crate) struct Seat {
     pub driver: Option<Driver>,
     /// Fingerprint of the last statement it sent.
     pub last: Option<u64>,
-    /// The fault by which its next step is its crash.
-    pub doomed: Option<Actor>,
-    /// Whether its client has hung up.
-    pub hung_up: bool,
+    /// Why its next step is its crash.
+    pub doomed: Option<Doom>,
+    /// Whether nobody is there to go on: its client has hung up, or what worked for it was killed.
+    pub cut_off: bool,
 }
 
 impl Seat {
@@ -91,13 +101,13 @@ impl Seat {
             driver: None,
             last: None,
             doomed: None,
-            hung_up: false,
+            cut_off: false,
         }
     }
 
-    /// Whether its client has hung up and the service let go of the statement that was held: it is at its end.
+    /// Whether it was cut off and no statement of it is held any more: its next step is to go on from there, or to end.
     fn is_adrift(&self) -> bool {
-        self.hung_up && self.parked.is_empty() && self.place == Place::Ready
+        self.cut_off && self.parked.is_empty() && self.place == Place::Ready
     }
 }
 

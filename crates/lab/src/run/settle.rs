@@ -9,6 +9,7 @@ use deadheat_sandbox::Look;
 use super::{Place, Run, STEP_LIMIT};
 use crate::conn::{Conn, Phase};
 use crate::error::Trouble;
+use crate::stage::Signal;
 
 /// Time between two looks at processes that are expected to be done.
 const SHORT_GAP: Duration = Duration::from_micros(300);
@@ -25,7 +26,9 @@ const LOOKS_WHEN_ALONE: u32 = 500;
 /// Still looks in a row after which no stalled actor is expected to have been set free: nobody waits for its statement,
 /// which may be under way to a gate that has no CPU.
 const LOOKS_WHEN_FREED: u32 = 12;
-/// How long stalled actors are waited for when no other can move.
+/// Still looks in a row after which a service is at rest that has something ready, or is.
+const LOOKS_AT_REST: u32 = 3;
+/// How long stalled actors are waited for when no other can move, and services until they rest.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// Where the actor stopped.
@@ -124,6 +127,25 @@ impl Run<'_> {
         } else {
             LOOKS_WHEN_ALONE
         }
+    }
+
+    /// Waits until nothing moves in the services, of which one may have been started again, with gates of these tags. Those
+    /// that never rest are taken as they are.
+    pub async fn rest(&mut self, tags: &[u32]) -> Result<(), Trouble> {
+        let started = Instant::now();
+        let mut still = Stillness::default();
+        while started.elapsed() < LAST_CHANCE {
+            match self.stage.next(LONG_GAP).await? {
+                Some(Signal::Gate(event)) => {
+                    still.disturb();
+                    self.pass_start(event, tags)?;
+                }
+                Some(said) => self.handle(said)?,
+                None if self.still(&mut still) >= LOOKS_AT_REST => break,
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// No actor can move, but some have stalled: waits whether time moves one of them.

@@ -8,7 +8,7 @@ use deadheat_sql::{Facts, Footprint, TxEnd};
 
 use super::settle::Settled;
 use super::wait::Waited;
-use super::{Place, Run};
+use super::{Doom, Place, Run};
 use crate::conn::{Phase, Work};
 use crate::cure::is_retryable;
 use crate::error::Trouble;
@@ -32,15 +32,21 @@ impl Run<'_> {
     }
 
     async fn turn(&mut self, actor: Actor) -> Result<Event<Footprint>, Trouble> {
-        if self.seat(actor).doomed.is_some() {
-            return self.crash(actor).await;
+        match self.seat_mut(actor).doomed.take() {
+            Some(Doom::Fault(fault)) => return self.crash(actor, fault).await,
+            Some(Doom::Killed(session)) => return Ok(self.die(actor, session)),
+            None => {}
         }
         if self.seat(actor).is_adrift() {
             let settled = self.settle(actor).await?;
             return self.without_statement(actor, settled).await;
         }
         if self.seat(actor).place == Place::NotStarted {
-            if let Some(fault) = self.cast.fault(actor)
+            let fault = self.cast.fault(actor);
+            if let Some(fault) = fault.filter(|fault| fault.kind.is_of_service()) {
+                return self.kill(actor, fault).await;
+            }
+            if let Some(fault) = fault
                 && let Some(event) = self.strike(actor, fault)
             {
                 return Ok(event);
