@@ -46,6 +46,7 @@ fn one(meta: &Meta, name: &str) -> Result<TokenStream> {
         "preemptions" => {
             number(meta).map(|value| quote!(preemptions: ::core::option::Option::Some(#value)))
         }
+        "faults" => number(meta).map(|value| quote!(faults: #value)),
         "seed" => number(meta).map(|value| quote!(seed: #value)),
         "random" => flag(meta).map(|value| quote!(random: #value)),
         "exhaust" => flag(meta).map(|value| quote!(exhaust: #value)),
@@ -57,7 +58,7 @@ fn one(meta: &Meta, name: &str) -> Result<TokenStream> {
 fn unknown(meta: &Meta) -> Error {
     Error::new(
         meta.span(),
-        "the options are `runs = N`, `preemptions = N`, `random`, `seed = N`, `exhaust` and `serial = false`",
+        "the options are `runs = N`, `preemptions = N`, `random`, `seed = N`, `faults = N`, `exhaust` and `serial = false`",
     )
 }
 

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use deadheat_explore::{Actor, After, End, Event};
 
 use crate::base::Table;
+use crate::fault::Fault;
 use crate::panics;
 use crate::quiet::{Limit, quiet};
 use crate::record::{Outcome, Played, Step, Wrong};
@@ -133,6 +134,8 @@ pub(crate) async fn drive(stage: &Stage, checks: &Checks<'_>) {
         actors: seats.iter().enumerate().filter_map(of_kind).collect(),
         steps: run.steps,
         finished: run.finished,
+        crashed: crashed(&seats),
+        twice: twice(&seats),
         outcome,
         tables,
         stalled: stage.stalled.get(),
@@ -147,7 +150,7 @@ pub(crate) struct Driver<'s> {
     steps: Vec<Step>,
     /// How many steps were made.
     pub(crate) made: usize,
-    finished: Vec<Actor>,
+    pub(crate) finished: Vec<Actor>,
     /// Who can move.
     able: Vec<Actor>,
     /// Who could move before the last step.
@@ -158,9 +161,10 @@ impl Driver<'_> {
     /// Moves `actor` to its next stop, and whoever is no actor until he waits.
     async fn step(&mut self, actor: Actor) -> Event<Touch> {
         self.made += 1;
-        let Begun { from, ran } = match self.stage.base() {
-            Some(base) => self.turn(actor, base).await,
-            None => {
+        let Begun { from, ran } = match (self.fault(actor).await, self.stage.base()) {
+            (Some(begun), _) => begun,
+            (None, Some(base)) => self.turn(actor, base).await,
+            (None, None) => {
                 let from = self.poll(actor);
                 self.rest().await;
                 Begun { from, ran: None }
@@ -263,28 +267,26 @@ impl Driver<'_> {
 
     /// Finds out who can move; time passes when nobody can and somebody should. Whether that let somebody go on.
     async fn look(&mut self) -> bool {
+        let time_passes = !self.stage.is_anybody_able() && !self.stage.is_all_done();
+        if time_passes {
+            self.wait_for_threads().await;
+            if !self.stage.is_anybody_able() {
+                self.let_time_pass().await;
+            }
+        }
         self.stage.able(&mut self.able);
-        if !self.able.is_empty() || self.stage.is_over() {
-            return false;
-        }
-        self.wait_for_threads().await;
-        if self.able.is_empty() {
-            self.let_time_pass().await;
-            self.stage.able(&mut self.able);
-        }
-        !self.able.is_empty()
+        time_passes && self.stage.is_anybody_able()
     }
 
     /// Nobody can move, but a thread may come back by itself, from where nobody sees it.
     async fn wait_for_threads(&mut self) {
         let start = Instant::now();
-        while self.able.is_empty()
+        while !self.stage.is_anybody_able()
             && start.elapsed() < LAST_CHANCE
             && !self.stage.loose_threads().is_empty()
         {
             std::thread::sleep(LOOK_GAP);
             quiet().await;
-            self.stage.able(&mut self.able);
         }
     }
 
@@ -302,7 +304,7 @@ impl Driver<'_> {
             poll_fn(|context| {
                 self.stage.house.listen(context.waker());
                 none_left = never.as_mut().poll(context).is_ready();
-                if self.is_anybody_able() || limit.is_reached(context.waker()) || none_left {
+                if self.stage.is_anybody_able() || limit.is_reached(context.waker()) || none_left {
                     self.stage.house.ignore();
                     return Poll::Ready(());
                 }
@@ -311,14 +313,10 @@ impl Driver<'_> {
             .await;
             quiet().await;
             self.tend().await;
-            if none_left || self.is_anybody_able() {
+            if none_left || self.stage.is_anybody_able() {
                 return;
             }
         }
-    }
-
-    fn is_anybody_able(&self) -> bool {
-        self.stage.seats.borrow().iter().any(Seat::can_move)
     }
 
     /// Lets pass what nobody's step has sent to the database.
@@ -378,7 +376,7 @@ impl Driver<'_> {
                 .last_point
                 .map_or_else(String::new, |point| format!(", last seen at point {point}"));
             let kind = match seat.kind {
-                Kind::Actor => "",
+                Kind::Actor | Kind::Fault => "",
                 Kind::Task => " (a task)",
             };
             let lock = if seat.blocked.is_empty() {
@@ -399,8 +397,10 @@ impl Driver<'_> {
         let seats = self.stage.seats.borrow();
         let mask = self.stage.ground.mask.borrow();
         let actors = seats.iter().enumerate();
+        let twice = twice(&seats);
         let returned = actors
             .filter(|(_, seat)| seat.kind == Kind::Actor)
+            .filter(|(index, _)| !twice.contains(&Actor(*index as u16)))
             .filter_map(|(index, seat)| Some((Actor(index as u16), seat.returned.clone()?)))
             .collect();
         Outcome {
@@ -412,6 +412,20 @@ impl Driver<'_> {
                 .collect(),
         }
     }
+}
+
+/// Those who have crashed.
+fn crashed(seats: &[Seat]) -> Vec<Actor> {
+    let seats = (0..).map(Actor).zip(seats);
+    let crashed = seats.filter(|(_, seat)| seat.place == Place::Crashed);
+    crashed.map(|(actor, _)| actor).collect()
+}
+
+/// Those who have come twice.
+fn twice(seats: &[Seat]) -> Vec<Actor> {
+    let struck = seats.iter().filter(|seat| seat.has_struck());
+    let twice = struck.filter_map(|seat| seat.of.filter(|of| of.fault != Fault::Crash));
+    twice.map(|of| Actor(of.victim as u16)).collect()
 }
 
 /// What must be the same when the step is made again: FNV-1a over how it ended.

@@ -87,6 +87,8 @@ pub(crate) enum Fault {
     /// No serial order gives its outcome; how it differs from the nearest, line by line.
     NotSerial {
         orders: usize,
+        /// Who crashed or came twice, and what is right then.
+        faults: Vec<String>,
         nearest: String,
         differences: Vec<String>,
     },
@@ -101,14 +103,24 @@ impl Fault {
     ) -> Self {
         let name = |actor: &Actor| &*played.names[usize::from(actor.0)];
         let mut differences = Vec::new();
+        let crashed = played.crashed.iter().map(name);
+        let twice = played.twice.iter().map(name);
+        let faults = crashed
+            .map(|name| {
+                format!("{name} crashed: it may be there with all that it does, or not at all")
+            })
+            .chain(twice.map(|name| format!("{name} came twice: it may be there once")))
+            .collect();
         let Some((other, order)) = nearest else {
             return Self::NotSerial {
                 orders,
+                faults,
                 nearest: "none comes to its end".to_owned(),
                 differences,
             };
         };
-        for (actor, value) in &played.outcome.returned {
+        let heard = played.outcome.returned.iter();
+        for (actor, value) in heard.filter(|(actor, _)| !played.twice.contains(actor)) {
             let there = other.returned.get(actor).map_or("nothing", String::as_str);
             if there != value {
                 let name = name(actor);
@@ -133,7 +145,11 @@ impl Fault {
         let order: Vec<&str> = order.iter().map(name).collect();
         Self::NotSerial {
             orders,
-            nearest: order.join(", "),
+            faults,
+            nearest: match order.as_slice() {
+                [] => "of nobody".to_owned(),
+                order => order.join(", "),
+            },
             differences,
         }
     }
@@ -150,20 +166,24 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (orders, nearest, differences) = match self {
+        let (orders, faults, nearest, differences) = match self {
             Self::Wrong(wrong) => return write!(f, "{wrong}"),
             Self::NotSerial {
                 orders,
+                faults,
                 nearest,
                 differences,
-            } => (orders, nearest, differences),
+            } => (orders, faults, nearest, differences),
         };
         let plural = if *orders == 1 { "" } else { "s" };
         write!(
             f,
-            "a race: no order of the actors, one after the other, gives this ({orders} order{plural} tried)\n\
-             nearest order: {nearest}"
+            "a race: no order of the actors, one after the other, gives this ({orders} order{plural} tried)\n"
         )?;
+        for fault in faults {
+            writeln!(f, "{fault}")?;
+        }
+        write!(f, "nearest order: {nearest}")?;
         for difference in differences {
             write!(f, "\n  {difference}")?;
         }
@@ -208,10 +228,13 @@ fn timeline(text: &mut String, played: &Played) {
 
 fn from(step: &Step) -> String {
     match &step.from {
+        _ if step.to == Place::Idle => "does not happen".to_owned(),
+        _ if step.to == Place::Struck => "happens".to_owned(),
         _ if step.ran.is_some() => step.ran.clone().unwrap_or_default().0,
         Place::Start => "starts".to_owned(),
         Place::Point(at) => format!("from {}", at.name),
-        Place::Await | Place::Gate | Place::End | Place::Panic => "goes on".to_owned(),
+        Place::Await | Place::Gate if step.to == Place::Left => "was given up".to_owned(),
+        _ => "goes on".to_owned(),
     }
 }
 
@@ -222,6 +245,9 @@ fn to<'a>(step: &Step, name: impl Fn(&Actor) -> &'a str) -> String {
         Place::End if step.returned.as_deref().is_none_or(str::is_empty) => "→ end".to_owned(),
         Place::End => format!("→ returns {}", step.returned.as_deref().unwrap_or_default()),
         Place::Panic => "→ panics".to_owned(),
+        Place::Crashed => "→ crashes".to_owned(),
+        Place::Left => "→ end".to_owned(),
+        Place::Struck | Place::Idle | Place::Absent => String::new(),
         Place::Gate => "→ asks the database".to_owned(),
         Place::Start | Place::Await if step.able => "→ pauses".to_owned(),
         Place::Start | Place::Await => "→ waits".to_owned(),

@@ -69,6 +69,9 @@ impl Lab {
         let name = name.into();
         let turns = Turns::new(&self.stage, name.to_string(), work);
         self.stage.seat(name, Kind::Actor, Box::pin(turns));
+        if let Some(seat) = self.stage.seats.borrow_mut().last_mut() {
+            seat.is_thread = true;
+        }
     }
 
     /// A database of PostgreSQL's, on a private server that the test's runs share: `schema` is a file of SQL, whose path

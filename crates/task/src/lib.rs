@@ -4,7 +4,7 @@
 //! which are polled only when the explorer chooses them; tasks that the code spawns run until they wait, between the
 //! choices. What actors return, and the state that is asked for, must be what some order of the actors gives.
 //!
-//! `thread` is blocking code as an actor.
+//! `thread` is blocking code as an actor; `fault` lets actors crash, come twice, or be given up.
 //!
 //! `search` is the loop over the runs; `runner` makes one of them, with `drive` as its turn of one actor after the
 //! other; `quiet` knows when the runtime has nothing left to do; `bell` who was woken. `serial` is the oracle,
@@ -14,6 +14,7 @@ mod base;
 mod bell;
 mod drive;
 mod failure;
+mod fault;
 mod lab;
 mod options;
 mod panics;

@@ -15,6 +15,8 @@ pub struct Options {
     pub seed: u64,
     /// Whether what the actors return, and the state, must be what some order of the actors, one after the other, gives.
     pub serial: bool,
+    /// The most faults that one run may have, of those that `lab.crash`, `lab.repeat` and `lab.timeout` allow.
+    pub faults: u32,
     /// Whether the test fails unless every schedule was explored.
     pub exhaust: bool,
 }
@@ -28,6 +30,7 @@ impl Default for Options {
             random: false,
             seed: 0,
             serial: true,
+            faults: 1,
             exhaust: false,
         }
     }

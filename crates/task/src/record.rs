@@ -21,6 +21,10 @@ pub(crate) struct Played {
     pub steps: Vec<Step>,
     /// The actors in the order in which they came to their ends.
     pub finished: Vec<Actor>,
+    /// Those who have crashed.
+    pub crashed: Vec<Actor>,
+    /// Those who came twice.
+    pub twice: Vec<Actor>,
     pub outcome: Outcome,
     /// What the run left in the database.
     pub tables: Vec<Table>,
@@ -53,6 +57,15 @@ pub(crate) struct Outcome {
     pub state: Vec<String>,
     /// The rows of each, in order.
     pub tables: BTreeMap<String, Vec<String>>,
+}
+
+impl Outcome {
+    /// Without what these have returned.
+    pub fn unheard(&self, actors: &[Actor]) -> Self {
+        let mut outcome = self.clone();
+        outcome.returned.retain(|actor, _| !actors.contains(actor));
+        outcome
+    }
 }
 
 /// What is wrong with a run, whatever other runs do.

@@ -17,7 +17,7 @@ use crate::lab::Lab;
 use crate::panics;
 use crate::quiet;
 use crate::record::{Played, Wrong};
-use crate::stage::{Ground, How, Stage};
+use crate::stage::{Ground, Guide, How, Stage};
 use crate::tend::{Tended, Tending, settle};
 use crate::touch::Touch;
 
@@ -56,12 +56,19 @@ pub(crate) struct Runner {
 pub(crate) struct NoSockets;
 
 impl Runner {
+    /// Makes runs that may have so many faults.
+    pub fn new(faults: u32) -> Self {
+        let runner = Self::default();
+        runner.ground.faults.set(faults);
+        runner
+    }
+
     /// Makes one run of the test.
     pub fn make<F, Fut>(
         &self,
         test: &F,
         ran: Ran,
-        cursor: Cursor<Touch>,
+        guide: impl Into<Guide>,
         how: How,
     ) -> Result<Played, Early>
     where
@@ -69,13 +76,15 @@ impl Runner {
         Fut: Future<Output = ()>,
     {
         let runtime = self.runtime()?;
-        let stage = Stage::new(cursor, how, Rc::clone(&self.ground));
+        let guide = guide.into();
+        let absent = guide.absent.clone();
+        let stage = Stage::new(guide, how, Rc::clone(&self.ground));
         let (played, runtime) = run(runtime, test, ran, &stage);
         self.unused.set(runtime);
         if let Err(Early::NoSockets(cursor)) = played {
             self.unused.set(None);
             self.ground.io.set(true);
-            return self.make(test, ran, cursor, how);
+            return self.make(test, ran, Guide { cursor, absent }, how);
         }
         played
     }

@@ -106,7 +106,7 @@ where
         options,
         test,
         ran,
-        runner: Runner::default(),
+        runner: Runner::new(options.faults),
         serial: Serial::default(),
         outcomes: BTreeSet::new(),
         undecided: false,
@@ -231,8 +231,8 @@ where
             self.outcomes.insert(played.outcome.clone());
         }
         let (runner, test, ran) = (&self.runner, self.test, self.ran);
-        let verdict = self.serial.judge(played, |cursor| {
-            let made = runner.make(test, ran, cursor, How::SHOWN);
+        let verdict = self.serial.judge(played, |guide| {
+            let made = runner.make(test, ran, guide, How::SHOWN);
             made.map_err(|early| Failure::early(&early))
         })?;
         match verdict {
@@ -242,7 +242,7 @@ where
                 Ok(None)
             }
             Verdict::Race => {
-                let nearest = self.serial.nearest(&played.outcome);
+                let nearest = self.serial.nearest(played);
                 let fault = Fault::not_serial(played, self.serial.orders(), nearest);
                 Ok(Some(fault))
             }

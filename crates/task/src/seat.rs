@@ -9,6 +9,7 @@ use std::task::Waker;
 use deadheat_point::Call;
 
 use crate::bell::{Bell, House};
+use crate::fault::{Fate, Of};
 
 /// An actor's work; its output is the value it returned, as `Debug` shows it.
 pub(crate) type Work = Pin<Box<dyn Future<Output = String>>>;
@@ -20,6 +21,8 @@ pub(crate) enum Kind {
     Actor,
     /// Work in the background, chosen like an actor; it need not finish, and returns to whoever spawned it.
     Task,
+    /// A fault. A second delivery must come to its end, but what it returns does not count.
+    Fault,
 }
 
 /// Where an actor is.
@@ -37,6 +40,16 @@ pub(crate) enum Place {
     End,
     /// It panicked.
     Panic,
+    /// It crashed.
+    Crashed,
+    /// Its client has left it.
+    Left,
+    /// It is a fault that has struck, and has no more to do.
+    Struck,
+    /// It is a fault that did not happen.
+    Idle,
+    /// It has no part in this run.
+    Absent,
 }
 
 /// A point that somebody came to.
@@ -96,6 +109,11 @@ pub(crate) struct Seat {
     pub blocked: Vec<u32>,
     /// It is a thread that waits for the database: nobody but the driver wakes it.
     pub asks: bool,
+    pub is_thread: bool,
+    /// If it stands for a fault: which.
+    pub of: Option<Of>,
+    /// What a fault is about to do to it.
+    pub fate: Fate,
 }
 
 impl Seat {
@@ -114,12 +132,16 @@ impl Seat {
             held: VecDeque::new(),
             blocked: Vec::new(),
             asks: false,
+            is_thread: false,
+            of: None,
+            fate: Fate::Well,
         }
     }
 
     /// Whether its code is at its end.
     pub fn has_ended(&self) -> bool {
-        matches!(self.place, Place::End | Place::Panic)
+        let under_way = [Place::Start, Place::Await, Place::Gate];
+        !(under_way.contains(&self.place) || matches!(self.place, Place::Point(_)))
     }
 
     /// Whether it is at its end, and what it has left to the database too.
@@ -129,10 +151,12 @@ impl Seat {
 
     /// Whether its code can go on.
     pub fn has_rung(&self) -> bool {
-        !self.has_ended() && self.bell.has_rung()
+        !self.has_ended() && self.fate != Fate::Left && self.bell.has_rung()
     }
 
     pub fn can_move(&self) -> bool {
-        !self.held.is_empty() || self.has_rung()
+        !self.held.is_empty()
+            || self.has_rung()
+            || (self.fate != Fate::Well && self.blocked.is_empty())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadheat_explore::{Actor, Cursor, End};
 
 use crate::record::{Outcome, Played};
+use crate::stage::Guide;
 use crate::touch::Touch;
 
 /// Orders tried at most: all of them up to six actors. A test with more may be left undecided, and says so.
@@ -15,9 +16,10 @@ const TASKS: u16 = 256;
 /// Serial outcomes known so far.
 #[derive(Debug, Default)]
 pub(crate) struct Serial {
-    /// An order for each outcome.
-    known: BTreeMap<Outcome, Vec<Actor>>,
-    tried: BTreeSet<Vec<Actor>>,
+    /// An order for each outcome, by who has no part in it.
+    known: BTreeMap<Vec<Actor>, BTreeMap<Outcome, Vec<Actor>>>,
+    /// How many have no part, who they are, and then the order of the others.
+    tried: BTreeSet<(usize, Vec<Actor>)>,
 }
 
 /// What there is to say about an outcome.
@@ -32,34 +34,73 @@ pub(crate) enum Verdict {
 }
 
 impl Serial {
-    /// Judges a run; `make` makes the runs that takes.
+    /// Judges a run; `make` makes the runs that takes. Whoever crashed was there with all that it does, or not at all.
     pub fn judge<E>(
         &mut self,
         played: &Played,
-        mut make: impl FnMut(Cursor<Touch>) -> Result<Played, E>,
+        mut make: impl FnMut(Guide) -> Result<Played, E>,
     ) -> Result<Verdict, E> {
+        let mut verdict = Verdict::Race;
+        for absent in absences(&played.crashed) {
+            match self.judge_without(&absent, played, &mut make)? {
+                Verdict::Serial => return Ok(Verdict::Serial),
+                Verdict::Undecided => verdict = Verdict::Undecided,
+                Verdict::Race => {}
+            }
+        }
+        Ok(verdict)
+    }
+
+    fn judge_without<E>(
+        &mut self,
+        absent: &[Actor],
+        played: &Played,
+        make: &mut impl FnMut(Guide) -> Result<Played, E>,
+    ) -> Result<Verdict, E> {
+        let there = |actor: &&Actor| !absent.contains(actor);
+        let actors: Vec<Actor> = played.actors.iter().filter(there).copied().collect();
+        let finished = played.finished.iter().filter(there).copied();
         // The order in which they came to their ends is the one that explains most runs.
-        let mut orders = Orders::new(played.finished.clone(), &played.actors);
-        while !self.known.contains_key(&played.outcome) {
+        let mut orders = Orders::new(finished.collect(), &actors);
+        while !self.is_known(absent, played) {
             let Some(order) = orders.next() else {
                 return Ok(Verdict::Race);
             };
-            if self.tried.contains(&order) {
+            let of_all: Vec<Actor> = absent.iter().chain(&order).copied().collect();
+            let named = (absent.len(), of_all);
+            if self.tried.contains(&named) {
                 continue;
             }
             if self.tried.len() == ORDERS {
                 return Ok(Verdict::Undecided);
             }
-            let serial = make(Self::cursor(&order, played))?;
-            self.tried.insert(order.clone());
+            let serial = make(Guide {
+                cursor: Self::cursor(&order, played),
+                absent: absent.to_vec(),
+            })?;
+            self.tried.insert(named);
             if serial.explored.end() == End::Finished {
-                self.known.entry(serial.outcome).or_insert(order);
+                let known = self.known.entry(absent.to_vec()).or_default();
+                known.entry(serial.outcome).or_insert(order);
             }
         }
         Ok(Verdict::Serial)
     }
 
-    /// A run of the actors in this order. Tasks move as soon as they can.
+    fn is_known(&self, absent: &[Actor], played: &Played) -> bool {
+        let Some(known) = self.known.get(absent) else {
+            return false;
+        };
+        let unheard = unheard(played);
+        if unheard.is_empty() {
+            return known.contains_key(&played.outcome);
+        }
+        let outcome = played.outcome.unheard(&unheard);
+        known.keys().any(|one| one.unheard(&unheard) == outcome)
+    }
+
+    /// A run of the actors in this order. Tasks move as soon as they can, and so do faults: before there is anybody to whom
+    /// they could happen.
     pub fn cursor(order: &[Actor], like: &Played) -> Cursor<Touch> {
         let seats = like.names.len() as u16;
         let tasks = (0..seats + TASKS)
@@ -68,20 +109,25 @@ impl Serial {
         Cursor::order(tasks.chain(order.iter().copied()).collect())
     }
 
-    /// The serial outcome that differs least, and its order.
-    pub fn nearest(&self, outcome: &Outcome) -> Option<(&Outcome, &[Actor])> {
+    /// The serial outcome that differs least from that of a run, and its order.
+    pub fn nearest(&self, played: &Played) -> Option<(&Outcome, &[Actor])> {
+        let unheard = unheard(played);
+        let outcome = &played.outcome;
         let distance = |other: &Outcome| {
             let returned = outcome.returned.iter();
             let differs = |(actor, value)| other.returned.get(actor) != Some(value);
             let state = outcome.state.iter().zip(&other.state);
             let tables = outcome.tables.iter();
-            returned.filter(|pair| differs(*pair)).count()
+            let heard = returned.filter(|(actor, _)| !unheard.contains(actor));
+            heard.filter(|pair| differs(*pair)).count()
                 + state.filter(|(one, other)| one != other).count()
                 + tables
                     .filter(|(table, rows)| other.tables.get(*table) != Some(*rows))
                     .count()
         };
-        let nearest = self.known.iter().min_by_key(|(known, _)| distance(known));
+        let known = absences(&played.crashed).into_iter();
+        let known = known.filter_map(|absent| self.known.get(&absent));
+        let nearest = known.flatten().min_by_key(|(known, _)| distance(known));
         nearest.map(|(known, order)| (known, order.as_slice()))
     }
 
@@ -89,6 +135,29 @@ impl Serial {
     pub fn orders(&self) -> usize {
         self.tried.len()
     }
+}
+
+/// Which of those who crashed have no part: all choices, first that all have.
+fn absences(crashed: &[Actor]) -> Vec<Vec<Actor>> {
+    let mut all = vec![Vec::new()];
+    for actor in crashed {
+        let with = all.clone();
+        all.extend(with.into_iter().map(|mut absent| {
+            absent.push(*actor);
+            absent
+        }));
+    }
+    all
+}
+
+/// Those whose returned values are not compared: a crash cuts them short, and which of two deliveries has which is chance.
+fn unheard(played: &Played) -> Vec<Actor> {
+    played
+        .crashed
+        .iter()
+        .chain(&played.twice)
+        .copied()
+        .collect()
 }
 
 /// All orders of the actors: a good guess, then the others as in a dictionary.

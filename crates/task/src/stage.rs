@@ -56,6 +56,22 @@ pub(crate) enum Moved {
     Clients,
 }
 
+/// What a run is to be.
+pub(crate) struct Guide {
+    pub cursor: Cursor<Touch>,
+    /// Who has no part in it.
+    pub absent: Vec<Actor>,
+}
+
+impl From<Cursor<Touch>> for Guide {
+    fn from(cursor: Cursor<Touch>) -> Self {
+        Self {
+            cursor,
+            absent: Vec::new(),
+        }
+    }
+}
+
 /// What the runs of a search share.
 #[derive(Default)]
 pub(crate) struct Ground {
@@ -64,12 +80,16 @@ pub(crate) struct Ground {
     pub base: OnceCell<Base>,
     /// Columns that differ from run to run of one schedule.
     pub mask: RefCell<Mask>,
+    /// The most faults that a run may have.
+    pub faults: Cell<u32>,
 }
 
 /// One run's.
 pub(crate) struct Stage {
     pub how: How,
     pub ground: Rc<Ground>,
+    /// Who has no part in the run.
+    absent: Vec<Actor>,
     /// Whether this run has a database.
     pub at_base: Cell<bool>,
     /// Whose step is under way: what arrives at the gate is its.
@@ -95,10 +115,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub fn new(cursor: Cursor<Touch>, how: How, ground: Rc<Ground>) -> Rc<Self> {
+    pub fn new(guide: Guide, how: How, ground: Rc<Ground>) -> Rc<Self> {
         Rc::new(Self {
             how,
             ground,
+            absent: guide.absent,
             at_base: Cell::new(false),
             turn: Cell::new(None),
             owners: RefCell::default(),
@@ -107,7 +128,7 @@ impl Stage {
             always: RefCell::default(),
             state: RefCell::default(),
             current: Cell::new(None),
-            cursor: RefCell::new(Some(cursor)),
+            cursor: RefCell::new(Some(guide.cursor)),
             played: RefCell::default(),
             threads: RefCell::default(),
             stalled: Cell::new(false),
@@ -117,8 +138,12 @@ impl Stage {
 
     /// Gives somebody a seat; he can be chosen from now on.
     pub fn seat(&self, name: Cow<'static, str>, kind: Kind, work: Work) {
-        let seat = Seat::new(name, kind, work, &self.house);
-        self.seats.borrow_mut().push(seat);
+        let mut seat = Seat::new(name, kind, work, &self.house);
+        let mut seats = self.seats.borrow_mut();
+        if self.absent.contains(&Actor(seats.len() as u16)) {
+            seat.place = Place::Absent;
+        }
+        seats.push(seat);
     }
 
     /// The run's database, if it has one.
@@ -195,11 +220,25 @@ impl Stage {
         }
     }
 
-    /// Whether all actors are at their ends; tasks in the background need not be.
+    /// Whether all actors are at their ends, and every fault was chosen; tasks in the background need not be.
     pub fn is_over(&self) -> bool {
         let seats = self.seats.borrow();
-        let mut actors = seats.iter().filter(|seat| seat.kind == Kind::Actor);
+        let mut actors = seats.iter().filter(|seat| seat.kind != Kind::Task);
         actors.all(Seat::has_finished)
+    }
+
+    /// Whether anybody can move for whom time waits: no fault that was not chosen.
+    pub fn is_anybody_able(&self) -> bool {
+        let seats = self.seats.borrow();
+        let mut able = seats.iter().filter(|seat| seat.can_move());
+        able.any(|seat| !seat.is_open_fault())
+    }
+
+    /// Whether everybody is at his end but faults that were not chosen.
+    pub fn is_all_done(&self) -> bool {
+        let seats = self.seats.borrow();
+        let mut actors = seats.iter().filter(|seat| seat.kind != Kind::Task);
+        actors.all(|seat| seat.has_finished() || seat.is_open_fault())
     }
 }
 

@@ -96,9 +96,23 @@ impl Driver<'_> {
                 polled = true;
             }
         }
-        Err(format!(
-            "a step does not come to its end: the database was asked {ROUNDS} times"
-        ))
+        Err(Self::endless())
+    }
+
+    /// Lets the database and whoever hears from it come to rest.
+    pub(crate) async fn flow_until_rest(&self) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            self.rest().await;
+            if self.stage.flow()? == Moved::Nothing {
+                return Ok(());
+            }
+            settle().await;
+        }
+        Err(Self::endless())
+    }
+
+    fn endless() -> String {
+        format!("a step does not come to its end: the database was asked {ROUNDS} times")
     }
 
     /// Whether the database has given it what it needs to go on.
@@ -152,7 +166,7 @@ impl Driver<'_> {
     }
 
     /// Books the statements that have waited and are answered now.
-    fn free(&self, base: &Base) -> Result<(), String> {
+    pub(crate) fn free(&self, base: &Base) -> Result<(), String> {
         let seats = self.stage.seats.borrow();
         if seats.iter().all(|seat| seat.blocked.is_empty()) {
             return Ok(());

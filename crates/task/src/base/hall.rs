@@ -122,6 +122,9 @@ async fn answer(hall: &mut Option<Hall>, ask: Ask) {
             let _ = to.send(hall.run(session).await);
         }
         (Ask::Deliver(session), Some(hall)) => hall.deliver(session),
+        (Ask::Close(sessions, to), Some(hall)) => {
+            let _ = to.send(hall.close(&sessions).await);
+        }
         (Ask::Freed(to), Some(hall)) => {
             let _ = to.send(hall.freed().await);
         }
@@ -131,7 +134,7 @@ async fn answer(hall: &mut Option<Hall>, ask: Ask) {
         (Ask::End(to), Some(hall)) => {
             let _ = to.send(hall.end().await);
         }
-        (Ask::End(to), None) => {
+        (Ask::End(to) | Ask::Close(_, to), None) => {
             let _ = to.send(Ok(()));
         }
         (Ask::Flow(_, to), None) => {
@@ -420,6 +423,29 @@ impl Hall {
         rows::read(self.control(), &self.tables)
             .await
             .map_err(|error| said(&error))
+    }
+
+    /// Ends these sessions, and waits until the server has undone what was open on them.
+    async fn close(&mut self, sessions: &[u32]) -> Result<(), String> {
+        let conns = sessions.iter().filter_map(|one| self.conns.get(one));
+        let pids: Vec<i32> = conns
+            .map(|conn| {
+                conn.handle.close();
+                conn.pid
+            })
+            .collect();
+        let started = Instant::now();
+        loop {
+            self.rest(true).await?;
+            let asked = "select from pg_stat_activity where pid = any($1)";
+            let alive = self.control().query(asked, &[&pids]).await;
+            if alive.map_err(|error| said(&error))?.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > LIMIT {
+                return Err("a session of an actor that crashed does not end".to_owned());
+            }
+        }
     }
 
     /// Ends all sessions.

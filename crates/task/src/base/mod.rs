@@ -34,6 +34,8 @@ pub(super) enum Ask {
     Run(u32, Sender<Result<Answer, String>>),
     /// Lets the client see the answer.
     Deliver(u32),
+    /// Ends these sessions, and waits until the server has undone what was open on them.
+    Close(Vec<u32>, Sender<Result<(), String>>),
     /// Which statements that waited are answered.
     Freed(Sender<Result<Vec<(u32, Said)>, String>>),
     /// What is in the tables.
@@ -134,6 +136,10 @@ impl Base {
             .asks
             .as_ref()
             .map(|asks| asks.send(Ask::Deliver(session)));
+    }
+
+    pub fn close(&self, sessions: Vec<u32>) -> Result<(), String> {
+        self.ask(|answer| Ask::Close(sessions, answer))
     }
 
     pub fn freed(&self) -> Result<Vec<(u32, Said)>, String> {
