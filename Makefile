@@ -24,6 +24,7 @@ test:
 	tools/test
 
 lint:
+	tools/libpq
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test -p deadheat --test tidy

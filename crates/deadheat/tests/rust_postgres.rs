@@ -6,6 +6,7 @@ use std::rc::Rc;
 use deadheat::task::{Options, Report, check, replay};
 use deadheat::{Lab, point};
 use deadpool_postgres::{Manager, Pool};
+use diesel::prelude::*;
 use tokio_postgres::NoTls;
 
 const LOBBY: &str = "tests/rust_postgres/lobby.sql";
@@ -194,6 +195,55 @@ fn sqlx_too_lets_a_fifth_player_in() {
         }
     });
     insta::assert_snapshot!(failure.expect_err("there is a race"));
+}
+
+diesel::table! {
+    /// The lobby's one row.
+    lobby (seats) {
+        /// How many there are.
+        seats -> Integer,
+    }
+}
+
+/// Adds a seat to the lobby, as users of diesel do.
+fn add_seat(url: &str, lock: bool) -> QueryResult<usize> {
+    let mut db = PgConnection::establish(url).expect("the database lets it in");
+    db.transaction(|db| {
+        let seats = lobby::table.select(lobby::seats);
+        let seats: i32 = match lock {
+            true => seats.for_update().first(db)?,
+            false => seats.first(db)?,
+        };
+        diesel::update(lobby::table)
+            .set(lobby::seats.eq(seats + 1))
+            .execute(db)
+    })
+}
+
+fn two_add_a_seat(lab: &Lab, lock: bool) {
+    let url = lab.postgres(LOBBY);
+    for nick in ["tom", "richard"] {
+        let url = url.clone();
+        lab.thread(nick, move || {
+            add_seat(&url, lock).expect("it can be changed")
+        });
+    }
+}
+
+#[test]
+fn diesel_too_loses_an_update() {
+    let failure = check(&options("diesel_too"), |lab: Lab| async move {
+        two_add_a_seat(&lab, false);
+    });
+    insta::assert_snapshot!(failure.expect_err("there is a race"));
+}
+
+#[test]
+fn diesel_with_a_lock_loses_none() {
+    let report = exhausted(&options("diesel_locks"), |lab: Lab| async move {
+        two_add_a_seat(&lab, true);
+    });
+    assert!(!report.stalled, "{report}");
 }
 
 /// Ben and Tom lock two rows, each in his own order.

@@ -159,3 +159,26 @@ fn without_points_what_is_in_memory_stays_unseen() {
         clean("points_silent.toml");
     }
 }
+
+/// A statement that fails in every order is noted: here one is, and the point behind it is not.
+#[test]
+fn a_point_in_a_transaction_that_has_failed_is_answered() {
+    let scenario = r#"
+        [database]
+        engine = "postgres"
+
+        [[actor]]
+        name = "ben"
+        sql = ["begin", "select 1/0", "select /* deadheat:point rolls_back */", "rollback"]
+    "#;
+    let bench = Bench::new();
+    let path = bench.scenario("failed.toml", scenario);
+    let said = bench.run(["find", path.to_str().expect("UTF-8")]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.out.contains("`select 1/0` fails with 22012"),
+        "{}",
+        said.out
+    );
+    assert!(!said.out.contains("deadheat:point"), "{}", said.out);
+}

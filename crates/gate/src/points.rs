@@ -252,7 +252,7 @@ impl Slot {
         });
         while let Some(command) = self.commands.recv().await {
             match command {
-                Command::Release(_) => {
+                Command::Release(_) | Command::StandIn => {
                     self.waiting = false;
                     self.emit(Event::Ran {
                         session,
@@ -283,6 +283,7 @@ impl Slot {
                 let _ = answer.send(CancelTo::Nobody);
             }
             Command::Release(_)
+            | Command::StandIn
             | Command::CommitGap
             | Command::Deliver
             | Command::Refuse { .. }

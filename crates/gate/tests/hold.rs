@@ -206,3 +206,57 @@ async fn reset_starts_the_session_over() {
     }
     assert!(wire.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_point_in_a_failed_transaction_is_answered_by_the_gate() {
+    const POINT: &str = "select /* deadheat:point rolls_back */";
+    let mut hand = Hand::new().await;
+    let (mut wire, session) = hand.open().await;
+    let again = [
+        bind("", "p", &[]),
+        describe(b'P', ""),
+        execute("", 0),
+        sync(),
+    ]
+    .concat();
+    wire.send(&[parse("p", POINT), sync()].concat()).await;
+    wire.until(b'Z').await;
+    // As the server answers it, byte for byte but for the status behind it.
+    let mut by_server = Vec::new();
+    for batch in [query(POINT), again.clone()] {
+        wire.send(&batch).await;
+        hand.arrived(&session).await;
+        session.stand_in();
+        hand.ran(&session).await;
+        session.deliver();
+        by_server.push(wire.until(b'Z').await);
+    }
+    hand.plainly(&mut wire, &session, "begin").await;
+    hand.plainly(&mut wire, &session, "select 1/0").await;
+    for (batch, by_server) in [query(POINT), again].into_iter().zip(by_server) {
+        wire.send(&batch).await;
+        assert_eq!(hand.arrived(&session).await.status, TxStatus::Failed);
+        session.stand_in();
+        let reply = hand.ran(&session).await;
+        assert!(reply.error.is_none(), "{:?}", reply.error);
+        assert_eq!(reply.status, TxStatus::Failed);
+        assert_eq!(reply.rows, [Vec::<Option<String>>::new()]);
+        session.deliver();
+        let by_gate = wire.until(b'Z').await;
+        let (status, answer) = by_gate.split_last().expect("a status");
+        assert_eq!(status.body, *b"E");
+        let (_, by_server) = by_server.split_last().expect("a status");
+        assert_eq!(answer, by_server);
+    }
+    // What would have to be prepared is the server's to refuse.
+    let prepares = [parse("", POINT), bind("", "", &[]), execute("", 0), sync()];
+    wire.send(&prepares.concat()).await;
+    hand.arrived(&session).await;
+    session.stand_in();
+    let reply = hand.ran(&session).await;
+    assert_eq!(reply.error.expect("an error").code, "25P02");
+    session.deliver();
+    assert_eq!(tags(&wire.until(b'Z').await), "EZ");
+    hand.plainly(&mut wire, &session, "rollback").await;
+    hand.plainly(&mut wire, &session, "select 1").await;
+}

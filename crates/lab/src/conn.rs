@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deadheat_explore::Actor;
-use deadheat_gate::{Batch, Ran, Session, TxStatus};
+use deadheat_gate::{Batch, Ran, Release, Session, TxStatus};
 use deadheat_sql::Parsed;
 
 use crate::record::Statement;
@@ -34,6 +34,18 @@ pub(crate) struct Conn {
     pub locked: bool,
     /// Number of the session in this run, counted from 1; 0 when it had no step yet.
     pub number: u32,
+}
+
+impl Conn {
+    /// Lets a batch go to the server. A point that the server would refuse, because the transaction has failed, is answered
+    /// at the gate.
+    pub fn release(&self, work: &Work, how: Release) {
+        if work.is_point() && self.status == TxStatus::Failed {
+            self.handle.stand_in();
+        } else {
+            self.handle.release(how);
+        }
+    }
 }
 
 /// What is going on in a session.

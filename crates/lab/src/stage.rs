@@ -204,7 +204,7 @@ impl Stage {
                     self.note_background(session, &work);
                 }
                 let conn = self.conn(session)?;
-                conn.handle.release(Release::default());
+                conn.release(&work, Release::default());
                 conn.phase = Phase::Passing { work };
             }
             Event::Closed { session, reason } => self.closed(session, &reason),

@@ -26,7 +26,7 @@ impl Machine {
         self.launch(flight);
     }
 
-    fn take_waiting(&mut self, what: &str) -> Option<Unit> {
+    pub(super) fn take_waiting(&mut self, what: &str) -> Option<Unit> {
         match std::mem::replace(&mut self.state, State::Rest) {
             State::Waiting(unit) => Some(unit),
             other => {

@@ -22,6 +22,7 @@ pub(crate) mod rewrite;
 mod sasl;
 pub(crate) mod script;
 mod server;
+mod stand_in;
 pub(crate) mod statements;
 mod unit;
 
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     CommitGap,
     Precede(Arc<str>),
     Deliver,
+    StandIn,
     Refuse {
         code: String,
         message: String,
@@ -126,6 +128,13 @@ impl Session {
             code: sqlstate.to_owned(),
             message: message.to_owned(),
         });
+    }
+
+    /// Answers the held batch as the server answers `select` without anything: with one row that has no columns. For a
+    /// point in a transaction that has failed, where the server would refuse it. A batch that also prepares something, and
+    /// whatever is not in a failed transaction, is released as it is.
+    pub fn stand_in(&self) {
+        self.send(Command::StandIn);
     }
 
     /// ROLLBACK if in a transaction, then DISCARD ALL, as soon as the session is at rest; the replies are swallowed.
@@ -324,6 +333,7 @@ impl Machine {
             Command::CommitGap => self.commit_gap(),
             Command::Precede(sql) => self.precede(sql),
             Command::Deliver => self.deliver(),
+            Command::StandIn => self.stand_in(),
             Command::Refuse { code, message } => self.refuse(&code, &message),
             Command::Reset => {
                 self.reset_wanted = true;

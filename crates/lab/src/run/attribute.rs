@@ -101,10 +101,7 @@ impl Run<'_> {
             conn.owner = owner;
         }
         conn.stained |= work.outlives();
-        conn.handle.release(Release {
-            gap: false,
-            probe: None,
-        });
+        conn.release(&work, Release::default());
         conn.phase = Phase::Passing { work };
         Ok(())
     }

@@ -141,7 +141,10 @@ impl Run<'_> {
                 conn.phase = Phase::Executing(work);
                 let how = self.stage.how(session)?;
                 self.stage.lock_first(session, &how);
-                self.stage.conn(session)?.handle.release(how);
+                let conn = self.stage.conn(session)?;
+                if let Phase::Executing(work) = &conn.phase {
+                    conn.release(work, how);
+                }
             }
             Phase::GapOpen(mut work) => {
                 step.kind = StepKind::GapCommit;
