@@ -210,9 +210,10 @@ fn add_seat(url: &str, lock: bool) -> QueryResult<usize> {
     let mut db = PgConnection::establish(url).expect("the database lets it in");
     db.transaction(|db| {
         let seats = lobby::table.select(lobby::seats);
-        let seats: i32 = match lock {
-            true => seats.for_update().first(db)?,
-            false => seats.first(db)?,
+        let seats: i32 = if lock {
+            seats.for_update().first(db)?
+        } else {
+            seats.first(db)?
         };
         diesel::update(lobby::table)
             .set(lobby::seats.eq(seats + 1))

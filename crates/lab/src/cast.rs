@@ -96,6 +96,11 @@ impl Cast {
         made.map(|(_, request)| request).nth(answers)
     }
 
+    /// Whether the actor may ask services, by requests of its own or in ways that nobody knows.
+    pub fn may_ask(&self, actor: Actor) -> bool {
+        !matches!(self.role(actor).script, Script::Sql { .. } | Script::Crash)
+    }
+
     /// The fault that the actor stands for, if it does.
     pub fn fault(&self, actor: Actor) -> Option<Fault> {
         self.role(actor).fault

@@ -176,9 +176,9 @@ impl fmt::Display for Fault {
             } => (orders, faults, nearest, differences),
         };
         let plural = if *orders == 1 { "" } else { "s" };
-        write!(
+        writeln!(
             f,
-            "a race: no order of the actors, one after the other, gives this ({orders} order{plural} tried)\n"
+            "a race: no order of the actors, one after the other, gives this ({orders} order{plural} tried)"
         )?;
         for fault in faults {
             writeln!(f, "{fault}")?;

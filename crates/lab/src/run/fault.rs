@@ -39,9 +39,8 @@ impl Run<'_> {
     pub(super) fn strike(&mut self, actor: Actor, fault: Fault) -> Option<Event<Footprint>> {
         let struck = fault.of.filter(|of| self.can_strike(fault.kind, *of));
         let kind = match (struck, fault.kind) {
-            (None, _) => StepKind::Silent,
-            // A service is killed by the step of the fault itself.
-            (Some(_), FaultKind::ServiceCrash) => StepKind::Silent,
+            // A service is killed by the step of the fault itself, which does not come here.
+            (None, _) | (Some(_), FaultKind::ServiceCrash) => StepKind::Silent,
             (Some(victim), FaultKind::Crash) => {
                 self.faults += 1;
                 self.seat_mut(victim).doomed = Some(Doom::Fault(actor));

@@ -71,7 +71,7 @@ impl Run<'_> {
 
     /// Whether somebody may have been at a service, and somebody is still to move.
     fn can_kill(&self) -> bool {
-        let been_there = self.steps.iter().any(|step| self.cast.watched(step.actor));
+        let been_there = self.steps.iter().any(|step| self.cast.may_ask(step.actor));
         let goes_on = self.actors().any(|actor| match self.seat(actor).place {
             Place::Finished => false,
             Place::NotStarted => self.cast.fault(actor).is_none(),
@@ -83,7 +83,7 @@ impl Run<'_> {
     /// Whoever moved before this step may still have an answer on its way, besides the statement that it is parked with: it
     /// has got there before the service dies.
     async fn let_finish(&mut self, step: usize) -> Result<(), Trouble> {
-        let mover = std::mem::replace(&mut self.current, None);
+        let mover = self.current.take();
         self.current = self.steps[..step].last().map(|step| step.actor);
         let rested = self.rest(&[]).await;
         self.current = mover;
@@ -208,7 +208,7 @@ impl Run<'_> {
         };
         let sessions = self.sessions_through(tags);
         let waits = self.stage.blockers(&sessions).await?;
-        let by: Vec<u32> = waits.into_iter().flat_map(|(_, by)| by).collect();
+        let by: Vec<u32> = waits.into_values().flatten().collect();
         let names: Vec<&str> = self
             .owners(&by)
             .into_iter()
