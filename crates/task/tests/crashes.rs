@@ -37,7 +37,7 @@ impl Shop {
         self.tasks.set(self.tasks.get() + 1);
     }
 
-    async fn work(self) {
+    fn work(&self) {
         self.mails.set(self.mails.get() + self.tasks.take());
     }
 
@@ -55,7 +55,8 @@ fn shop(lab: &Lab, inside: bool) {
         lab.actor("shop", shop.clone().order_then_task());
     }
     lab.crash("shop");
-    lab.actor("worker", shop.clone().work());
+    let works = shop.clone();
+    lab.actor("worker", async move { works.work() });
     lab.state(move || shop.is_whole());
 }
 
@@ -148,7 +149,7 @@ fn somebody_crashes_while_he_sleeps_or_behind_it() {
         let counted = Rc::clone(&steps);
         lab.actor("sleeper", async move {
             counted.set(1);
-            sleep(Duration::from_secs(3600)).await;
+            sleep(Duration::from_hours(1)).await;
             counted.set(2);
             yield_now().await;
             counted.set(3);
@@ -230,7 +231,7 @@ fn payments(lab: &Lab, once: bool) {
 #[test]
 fn a_payment_that_comes_twice_is_charged_twice() {
     let failure = found(&options("twice"), |lab: Lab| async move {
-        payments(&lab, false)
+        payments(&lab, false);
     });
     insta::assert_snapshot!(failure);
 }
