@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
+use sqlx::AnyPool;
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -15,13 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A game that is played.
 pub struct Game {
     /// Its way to the database, until it is destroyed.
-    pool: Mutex<Option<Pool>>,
+    pool: Mutex<Option<AnyPool>>,
     /// The version of its last change.
     modified: watch::Sender<i64>,
 }
 
 impl Game {
-    pub fn new(pool: Pool, modified: i64) -> Self {
+    pub fn new(pool: AnyPool, modified: i64) -> Self {
         Self {
             pool: Mutex::new(Some(pool)),
             modified: watch::Sender::new(modified),
@@ -29,7 +29,7 @@ impl Game {
     }
 
     /// The way to the database, unless the game is destroyed.
-    pub fn pool(&self) -> Result<Pool, Error> {
+    pub fn pool(&self) -> Result<AnyPool, Error> {
         locked(&self.pool).clone().ok_or(Error::Destroyed)
     }
 

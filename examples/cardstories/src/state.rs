@@ -4,18 +4,17 @@
 //! in between. The mended way does without the memory, but its two statements may see the game before and after a
 //! change. The cured way reads one snapshot.
 
+#[cfg(test)]
+mod tests;
+
 use axum::Json;
 use axum::extract::{Path, State};
-use deadpool_postgres::Pool;
+use deadheat_point::point;
 use serde::Serialize;
-use tokio_postgres::{IsolationLevel, Row};
 
 use crate::error::Error;
-use crate::{Service, rules};
-
-const GAME: &str = "select author, sentence, state, board, modified from games where id = $1";
-const SEATS: &str =
-    "select player, cards, picked, vote, won from seats where game = $1 order by player";
+use crate::store::{Game, Store};
+use crate::{Service, rules, store};
 
 /// How games are read.
 #[derive(Clone, Copy)]
@@ -59,10 +58,10 @@ pub async fn state(
 ) -> Result<Json<Seen>, Error> {
     let (row, seats, modified) = match service.reading {
         Reading::ThroughMemory => through_memory(&service, game).await?,
-        Reading::TwoStatements => in_two_statements(&service.pool, game).await?,
-        Reading::OneSnapshot => in_one_snapshot(&service.pool, game).await?,
+        Reading::TwoStatements => in_two_statements(&service.store, game).await?,
+        Reading::OneSnapshot => in_one_snapshot(&service.store, game).await?,
     };
-    Ok(Json(seen((game, modified), player, &row, &seats)))
+    Ok(Json(seen((game, modified), player, row, &seats)))
 }
 
 /// The state of a game, once it is later than `modified`.
@@ -74,96 +73,78 @@ pub async fn poll(
     state(State(service), Path((game, player))).await
 }
 
-/// The game's row, those of its seats, and the version.
-type Rows = (Row, Vec<Row>, i64);
+/// A game, those who play it, and its version.
+type Read = (Game, Vec<rules::Seat>, i64);
 
 /// A game that is played is asked for its connection and its version; one that is over is read like anything else.
-async fn through_memory(service: &Service, game: i32) -> Result<Rows, Error> {
+async fn through_memory(service: &Service, game: i32) -> Result<Read, Error> {
     let Some(live) = service.live.get(game) else {
-        return in_two_statements(&service.pool, game).await;
+        return in_two_statements(&service.store, game).await;
     };
-    let client = live.pool()?.get().await?;
-    let row = client.query_opt(GAME, &[&game]).await?;
-    let row = row.ok_or(Error::NoSuchGame)?;
-    let client = live.pool()?.get().await?;
-    let seats = client.query(SEATS, &[&game]).await?;
+    let row = store::game(&live.pool()?, game).await?;
+    point!(async "game_is_read");
+    let seats = store::seats(&live.pool()?, game).await?;
     Ok((row, seats, live.modified()?))
 }
 
-async fn in_two_statements(pool: &Pool, game: i32) -> Result<Rows, Error> {
-    let client = pool.get().await?;
-    let row = client.query_opt(GAME, &[&game]).await?;
-    let row = row.ok_or(Error::NoSuchGame)?;
-    let seats = client.query(SEATS, &[&game]).await?;
-    let modified = row.get("modified");
+async fn in_two_statements(store: &Store, game: i32) -> Result<Read, Error> {
+    let row = store::game(&store.pool, game).await?;
+    point!(async "game_is_read");
+    let seats = store::seats(&store.pool, game).await?;
+    let modified = row.modified;
     Ok((row, seats, modified))
 }
 
-async fn in_one_snapshot(pool: &Pool, game: i32) -> Result<Rows, Error> {
-    let mut client = pool.get().await?;
-    let transaction = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await?;
-    let row = transaction.query_opt(GAME, &[&game]).await?;
-    let row = row.ok_or(Error::NoSuchGame)?;
-    let seats = transaction.query(SEATS, &[&game]).await?;
-    transaction.commit().await?;
-    let modified = row.get("modified");
+async fn in_one_snapshot(store: &Store, game: i32) -> Result<Read, Error> {
+    let mut snapshot = store.snapshot().await?;
+    let row = store::game(&mut *snapshot, game).await?;
+    point!(async "game_is_read");
+    let seats = store::seats(&mut *snapshot, game).await?;
+    snapshot.commit().await?;
+    let modified = row.modified;
     Ok((row, seats, modified))
 }
 
-fn seen((id, modified): (i32, i64), player: i32, row: &Row, seats: &[Row]) -> Seen {
-    let (author, state): (i32, String) = (row.get("author"), row.get("state"));
-    let complete = state == "complete";
-    let count = |column: &str| {
-        let given = seats
-            .iter()
-            .filter(|seat| seat.get::<_, Option<i32>>(column).is_some());
-        given.count()
-    };
-    let ready = match state.as_str() {
-        "invitation" => count("picked") >= rules::PICKS,
-        "vote" => count("vote") >= rules::VOTES,
+fn seen((id, modified): (i32, i64), player: i32, row: Game, seats: &[rules::Seat]) -> Seen {
+    let complete = row.state == "complete";
+    let author = row.author;
+    let ready = match row.state.as_str() {
+        "invitation" => seats.iter().filter(|seat| seat.picked.is_some()).count() >= rules::PICKS,
+        "vote" => seats.iter().filter(|seat| seat.vote.is_some()).count() >= rules::VOTES,
         _ => false,
     };
     let players = seats
         .iter()
         .map(|seat| {
-            let own = seat.get::<_, i32>("player") == player;
+            let own = seat.player == player;
             let open = complete || own || player == author;
             Seat::new(seat, own || player == author, open)
         })
         .collect();
-    let told = seats
-        .iter()
-        .find(|seat| seat.get::<_, i32>("player") == author);
+    let told = seats.iter().find(|seat| seat.player == author);
     Seen {
         id,
         modified,
         author,
-        sentence: row.get("sentence"),
-        state,
+        sentence: row.sentence,
+        state: row.state,
         ready,
-        board: row.get("board"),
-        card: told.filter(|_| complete).map(|seat| seat.get("picked")),
+        board: row.board,
+        card: told.filter(|_| complete).and_then(|seat| seat.picked),
         players,
     }
 }
 
 impl Seat {
-    fn new(seat: &Row, hand_is_seen: bool, choices_are_seen: bool) -> Self {
-        let (picked, vote): (Option<i32>, Option<i32>) = (seat.get("picked"), seat.get("vote"));
+    fn new(seat: &rules::Seat, hand_is_seen: bool, choices_are_seen: bool) -> Self {
         Self {
-            player: seat.get("player"),
-            has_picked: picked.is_some(),
-            has_voted: vote.is_some(),
-            cards: hand_is_seen.then(|| seat.get("cards")),
-            picked: picked.filter(|_| choices_are_seen),
-            vote: vote.filter(|_| choices_are_seen),
-            won: seat.get("won"),
+            player: seat.player,
+            has_picked: seat.picked.is_some(),
+            has_voted: seat.vote.is_some(),
+            cards: hand_is_seen.then(|| seat.cards.clone()),
+            picked: seat.picked.filter(|_| choices_are_seen),
+            vote: seat.vote.filter(|_| choices_are_seen),
+            won: seat.won,
         }
     }
 }
