@@ -8,7 +8,13 @@ use clap_complete::Shell;
 
 /// Finds race conditions in services that keep their state in a database.
 #[derive(Debug, Parser)]
-#[command(name = "deadheat", version, max_term_width = 100)]
+#[command(
+    name = "deadheat",
+    version,
+    max_term_width = 100,
+    after_help = "To begin: deadheat init, then deadheat find deadheat.toml\n\
+                  Exit codes: 0 no race, 1 a race, 2 it could not run, 3 not repeatable"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -38,8 +44,12 @@ pub enum Command {
     Proxy(Proxy),
     /// Say what was found on this machine, and what to install where something lacks.
     Doctor,
-    /// Print the JSON Schema of scenario files, for editors.
-    Schema,
+    /// Print the JSON Schema of scenario files, for editors, or of saved races.
+    Schema {
+        /// That of saved races.
+        #[arg(long)]
+        race: bool,
+    },
     /// Print the manual page of the program or of one of its commands: deadheat man find | man -l -
     Man {
         /// Of which command.

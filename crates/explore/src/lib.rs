@@ -30,6 +30,7 @@ mod thorough;
 mod tree;
 mod wakeup;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use causality::trace_id;
@@ -41,7 +42,9 @@ pub use shrink::{FewerSwitches, fewer_switches};
 pub use thorough::Thorough;
 
 /// One of the things that run at the same time, by its position in the scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Actor(pub u16);
 

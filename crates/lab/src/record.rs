@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use deadheat_explore::Actor;
 pub use deadheat_scenario::FaultKind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One finished (or stuck) run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The actors' names, by [`Actor`] index.
     pub actors: Vec<String>,
@@ -34,7 +35,7 @@ pub struct Record {
 }
 
 /// A fault that a run may have had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// The actor that stands for it.
     pub actor: Actor,
@@ -47,7 +48,9 @@ pub struct Fault {
 }
 
 /// A transaction that its actor left open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct LeftOpen {
     /// Whose it is.
     pub actor: Actor,
@@ -56,7 +59,7 @@ pub struct LeftOpen {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     /// Every actor finished.
@@ -68,7 +71,7 @@ pub enum End {
 }
 
 /// One step of one actor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Who moved.
     pub actor: Actor,
@@ -103,7 +106,7 @@ pub struct Step {
 }
 
 /// What kind of step it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// Statements were run (and, outside a transaction, committed if they wrote nothing).
@@ -125,7 +128,7 @@ pub enum StepKind {
 }
 
 /// A statement as the client sent it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// The text.
     pub sql: String,
@@ -175,7 +178,7 @@ impl Statement {
 }
 
 /// One table that a step touched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Access {
     /// Name as in [`Record::tables`].
     pub table: String,
@@ -186,7 +189,7 @@ pub struct Access {
 }
 
 /// Rows of a table in text form.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// Column names.
     pub columns: Vec<String>,
@@ -212,7 +215,7 @@ impl Table {
 }
 
 /// An error of the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SqlError {
     /// SQLSTATE.
     pub code: String,
@@ -221,7 +224,7 @@ pub struct SqlError {
 }
 
 /// What an actor was told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// Answer to an HTTP request.
@@ -277,7 +280,7 @@ impl Reply {
 }
 
 /// An invariant as evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Invariant {
     /// Its name in the scenario.
     pub name: String,

@@ -1,6 +1,7 @@
 //! What may go wrong with an actor or a service besides the order of things. Each fault that the file allows is an actor
 //! of its own, behind those of the file: whoever chooses the schedule chooses when it happens, and whether.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A fault.
@@ -13,7 +14,9 @@ pub struct Fault {
 }
 
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// It ends between two steps; its open transactions are undone.

@@ -4,6 +4,7 @@
 //! does not bear a name, none is given.
 
 use deadheat_lab::record::Record;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::changes;
@@ -11,7 +12,9 @@ use crate::errors::Effects;
 use crate::graph::{Dependency, Edge};
 
 /// The literature's name of a cycle of dependencies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Anomaly {
     /// Write cycles.
     G0,
@@ -40,7 +43,9 @@ pub enum Anomaly {
 }
 
 /// What a race is called in reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A write overwrote another that its author had not seen.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use deadheat_explore::Actor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canon::{Atom, Cell, Group, Outcome, Row};
@@ -13,7 +14,7 @@ use crate::words::cut;
 const LONGEST_CELL: usize = 60;
 
 /// One thing that an outcome has otherwise than the serial outcome nearest to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Difference {
     /// A row that is there (`found`), or should be (`serial`), or is another one than it should be (both).

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
 use deadheat_lab::record::{Invariant, LeftOpen, Record};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::{self, Anomaly, Kind};
@@ -13,7 +14,7 @@ use crate::graph::{self, Edge};
 use crate::{explain, faults, refusals, words};
 
 /// A serial order, and what the run has otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SerialOrder {
     /// Who comes when, by name.
     pub order: Vec<String>,

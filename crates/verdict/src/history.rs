@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadheat_lab::record::{Record, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::words::cut;
@@ -20,7 +21,7 @@ const MOST_ROWS: usize = 100;
 pub type Row = Vec<Option<String>>;
 
 /// The committed rows of the written tables, from the start of a run to its end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     /// What the tables held before the first step.
     pub start: BTreeMap<String, Table>,
@@ -32,7 +33,7 @@ pub struct History {
 }
 
 /// What a step changed in a table, as others could see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Index of the step.
     pub step: usize,

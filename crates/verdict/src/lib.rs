@@ -41,7 +41,7 @@ pub use orders::{all_orders, likely_order};
 pub use rules::{Mask, MaskError, Rules};
 pub use saved::{
     Answered, FORMAT, FirstDifference, LoadError, Saved, SavedStep, Written, compare_steps,
-    fingerprint_of_text,
+    fingerprint_of_text, schema,
 };
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 //! versions of it can be compared by eye.
 
 use deadheat_lab::record::{Record, Reply, Step, StepKind};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -19,7 +22,7 @@ use crate::words;
 pub const FORMAT: u32 = 2;
 
 /// The tables that the actors write: reads of others were no steps of the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
     /// Their names, as in [`Record::tables`].
     pub tables: BTreeSet<String>,
@@ -28,7 +31,7 @@ pub struct Written {
 }
 
 /// A saved race. Everything needed to run it again is in it, beside its scenario.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Saved {
     /// [`FORMAT`].
     pub format: u32,
@@ -78,7 +81,7 @@ pub struct Saved {
 }
 
 /// A step as the file has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedStep {
     /// Who moved.
     pub actor: String,
@@ -175,8 +178,8 @@ impl Saved {
     /// # Errors
     /// [`LoadError`]: not a saved race, another format, or parts that do not belong together.
     pub fn from_json(text: &str) -> Result<Self, LoadError> {
-        let value: serde_json::Value = serde_json::from_str(text)?;
-        if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64)
+        let value: Value = serde_json::from_str(text)?;
+        if let Some(found) = value.get("format").and_then(Value::as_u64)
             && found != u64::from(FORMAT)
         {
             return Err(LoadError::Format { found });
@@ -204,6 +207,29 @@ impl Saved {
             ))),
             None => Ok(()),
         }
+    }
+}
+
+/// JSON Schema of the file as this version writes it.
+pub fn schema() -> Value {
+    let generator = SchemaSettings::draft07().into_generator();
+    let mut schema = generator.into_root_schema_for::<Saved>().to_value();
+    close(&mut schema);
+    schema["title"] = "A race that Deadheat has saved".into();
+    schema
+}
+
+/// Nothing is written but what is described.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(keys) => {
+            keys.values_mut().for_each(close);
+            if keys.get("properties").is_some_and(Value::is_object) && keys.contains_key("type") {
+                keys.insert("additionalProperties".to_owned(), false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
     }
 }
 

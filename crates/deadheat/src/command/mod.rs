@@ -47,8 +47,12 @@ pub fn run(command: Command, interrupted: &Interrupted) -> Result<u8, Problem> {
             print(&format!("{findings}\n"))?;
             Ok(if findings.used.is_some() { 0 } else { 2 })
         }
-        Command::Schema => {
-            let schema = deadheat_scenario::schema();
+        Command::Schema { race } => {
+            let schema = if race {
+                deadheat_verdict::schema()
+            } else {
+                deadheat_scenario::schema()
+            };
             print(&format!("{schema:#}\n"))?;
             Ok(0)
         }
