@@ -43,6 +43,11 @@ impl Problem {
                     )
                     .placed(seek("[[before]]", &request), None)
             }
+            Trouble::Invariant { ref sql, .. } => Failure::new(trouble.to_string())
+                .mended_by(
+                    "an invariant is a query that returns true when all is well: \"select count(*) <= 4 from players\"",
+                )
+                .placed(seek("[check", sql), None),
             trouble => {
                 let help = match &trouble {
                     Trouble::NeverSettles { .. } | Trouble::NeverAnswers { .. } => {

@@ -242,6 +242,25 @@ fn the_invariant_is_broken_without_any_race() {
     assert_eq!(json["broken_serially"]["at most one"][1], "ada", "{json:#}");
 }
 
+#[test]
+fn an_invariant_is_no_sql() {
+    let check = "[check.invariants]\n\"at most one\" = \"select count(*) <= 1 form players\"\n";
+    insta::assert_snapshot!(find(&format!("{DATABASE}{ACTORS}{check}")));
+}
+
+#[test]
+fn an_invariant_asks_a_table_that_is_not_there() {
+    let check =
+        "[check]\ninvariants = { \"at most one\" = \"select count(*) <= 1 from player\" }\n";
+    insta::assert_snapshot!(find(&format!("{DATABASE}{ACTORS}{check}")));
+}
+
+#[test]
+fn an_invariant_says_a_number() {
+    let check = "[check.invariants]\n\"at most one\" = \"select count(*) from players\"\n";
+    insta::assert_snapshot!(find(&format!("{DATABASE}{ACTORS}{check}")));
+}
+
 /// The verdict's line without its numbers, and all the rest.
 fn without_counts(text: &str) -> String {
     let text = stable(text);
@@ -333,6 +352,19 @@ fn the_race_is_no_race() {
     bench.scenario("race.json", "{ \"format\": 9 }");
     insta::assert_snapshot!(refused(&bench.run(["show", "race.json"])));
     insta::assert_snapshot!(refused(&bench.run(["replay", "nowhere.json"])));
+}
+
+#[test]
+fn no_cure_has_time_to_be_tried() {
+    let (bench, race) = raced();
+    let said = bench.run(["fix", &race, "--time", "1ms"]);
+    assert_eq!(said.code, 1, "{}\n{}", said.out, said.err);
+    let last = said.out.lines().last().unwrap_or_default();
+    assert_eq!(
+        last, "the search had no time to find the race as it is (--time gives it longer)",
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -357,14 +357,16 @@ impl Base {
             .collect())
     }
 
-    /// Asks one question of the scenario (an invariant); returns the first cell, or the error in words.
-    pub async fn ask(&self, question: &str) -> Result<Option<String>, String> {
-        let messages = self
-            .database
-            .control()
-            .simple_query(question)
-            .await
-            .map_err(|error| in_words(&error))?;
+    /// Asks one question of the scenario (an invariant); returns the first cell.
+    pub async fn ask(&self, question: &str) -> Result<Option<String>, Refused> {
+        let asked = self.database.control().simple_query(question).await;
+        let messages = asked.map_err(|error| Refused {
+            words: in_words(&error),
+            // Class 42: the grammar, or a name that is not there.
+            misspelt: error
+                .code()
+                .is_some_and(|state| state.code().starts_with("42")),
+        })?;
         let last = results(messages).pop().unwrap_or_default();
         Ok(last
             .rows
@@ -372,6 +374,14 @@ impl Base {
             .next()
             .and_then(|row| row.into_iter().next()?))
     }
+}
+
+/// A question of the scenario that was not answered.
+pub struct Refused {
+    /// The server's words.
+    pub words: String,
+    /// Whether the question is no SQL, or not about this database.
+    pub misspelt: bool,
 }
 
 /// The result sets of a simple query, as text.

@@ -53,6 +53,16 @@ pub enum Trouble {
         /// What happened.
         how: String,
     },
+    /// An invariant's query says neither true nor false when nothing goes wrong.
+    #[error("the invariant \"{name}\" cannot be asked: {how}")]
+    Invariant {
+        /// Which one.
+        name: String,
+        /// Its query.
+        sql: String,
+        /// What the server said.
+        how: String,
+    },
     /// A value in a template is not there.
     #[error("{actor}: {how}")]
     Template {

@@ -242,7 +242,7 @@ impl Lab {
             base.touched(index, &mut self.touched);
         }
         let stuck = matches!(played.end, End::Stuck(_));
-        let (mut record, explored) = self.record(played).await?;
+        let (mut record, explored) = self.record(played, options.serial).await?;
         if let Some(part) = &options.part {
             record = part.record(record);
         } else if options.serial {
@@ -268,7 +268,11 @@ impl Lab {
         self.clear().await;
     }
 
-    async fn record(&mut self, played: Played) -> Result<(Record, Explored<Footprint>), Trouble> {
+    async fn record(
+        &mut self,
+        played: Played,
+        serial: bool,
+    ) -> Result<(Record, Explored<Footprint>), Trouble> {
         let mut tables = BTreeMap::new();
         let mut invariants = played.broken;
         if played.end != End::Cut {
@@ -277,7 +281,15 @@ impl Lab {
             }
             let at = played.steps.len();
             for invariant in &self.blueprint.scenario.check.invariants {
-                invariants.push(self.stage.check(invariant, at).await);
+                let (found, wrong) = self.stage.check(invariant, at).await;
+                if let (Some(how), true) = (wrong, serial) {
+                    return Err(Trouble::Invariant {
+                        name: invariant.name.clone(),
+                        sql: invariant.sql.clone(),
+                        how,
+                    });
+                }
+                invariants.push(found);
             }
         }
         let record = Record {

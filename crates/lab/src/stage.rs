@@ -407,8 +407,9 @@ impl Stage {
         services.chain(Cast::looks(seats)).collect()
     }
 
-    /// Evaluates an invariant of the scenario, as of the step `at`.
-    pub async fn check(&self, invariant: &Plan, at: usize) -> Invariant {
+    /// Evaluates an invariant of the scenario, as of the step `at`. The text says what is wrong with the query itself, if it
+    /// can say neither true nor false.
+    pub async fn check(&self, invariant: &Plan, at: usize) -> (Invariant, Option<String>) {
         let label = &invariant.database;
         let base = self
             .bases
@@ -417,9 +418,16 @@ impl Stage {
             .or(self.bases.first());
         let said = match base {
             Some(base) => base.ask(&invariant.sql).await,
-            None => Err("there is no database".to_owned()),
+            None => Ok(None),
         };
-        Invariant {
+        let wrong = match &said {
+            Err(refused) if refused.misspelt => Some(refused.words.clone()),
+            Ok(Some(cell)) if cell != "t" && cell != "f" => {
+                Some(format!("it says {cell}, which is neither true nor false"))
+            }
+            _ => None,
+        };
+        let invariant = Invariant {
             name: invariant.name.clone(),
             holds: matches!(&said, Ok(Some(cell)) if cell == "t"),
             at,
@@ -427,9 +435,10 @@ impl Stage {
                 Ok(Some(cell)) if cell == "f" => "false".to_owned(),
                 Ok(Some(cell)) => cell,
                 Ok(None) => "NULL, or no row".to_owned(),
-                Err(error) => error,
+                Err(refused) => refused.words,
             },
-        }
+        };
+        (invariant, wrong)
     }
 
     /// Remembers a statement that came by itself.

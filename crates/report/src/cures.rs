@@ -119,9 +119,18 @@ pub fn cures(cures: &Cures, style: Style) -> String {
         None if cures.tried.len() <= 1 => {
             out.push_str(&heading("no cure could be tried", style));
         }
+        None if cures.tried.first().is_some_and(too_short) => {
+            let text = "the search had no time to find the race as it is (--time gives it longer)";
+            out.push_str(&heading(text, style));
+        }
         None => out.push_str(&heading("none of these prevents it", style)),
     }
     out
+}
+
+/// Whether the race was not even found as it is, before the time was over.
+fn too_short(as_it_is: &Tried) -> bool {
+    as_it_is.races == 0 && !as_it_is.exhausted
 }
 
 fn table(tried: &[Tried], style: Style) -> String {

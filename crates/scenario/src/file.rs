@@ -63,12 +63,12 @@ pub fn load(path: &Path) -> Result<Scenario, Errors> {
 /// Everything that is wrong with it, as far as it can be found in one go.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Scenario, Errors> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        let problems = errors.iter().map(|error| {
-            let place = error.span().unwrap_or(0..0);
-            Problem::at(place, "this is not TOML").label(error.message())
-        });
-        return Err(Errors::new(name, text, problems.collect()));
+    // Of several the first alone: the others are often what it makes of the lines behind it.
+    let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
+    if let Some(error) = errors.iter().min_by_key(|error| place(error).start) {
+        let place = place(error);
+        let problem = Problem::at(place, "this is not TOML").label(error.message());
+        return Err(Errors::new(name, text, vec![problem]));
     }
     let mut cx = Context {
         folder: folder.into(),

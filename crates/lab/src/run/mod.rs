@@ -297,7 +297,7 @@ impl<'s> Run<'s> {
             return;
         }
         for invariant in self.invariants.iter().filter(|one| one.each_commit) {
-            let found = self.stage.check(invariant, step).await;
+            let (found, _) = self.stage.check(invariant, step).await;
             let known = self.broken.iter().any(|broken| broken.name == found.name);
             if !found.holds && !known {
                 self.broken.push(found);

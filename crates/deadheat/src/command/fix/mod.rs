@@ -107,8 +107,13 @@ pub fn run(fix: &Fix, interrupted: &Interrupted) -> Result<u8, Problem> {
 /// The cure that asks least of the code: one that was proven rather than one that only held as far as was searched,
 /// one without retries rather than one with.
 fn best(tried: &[(Tried, Remedy)]) -> Option<Advice> {
+    // Where the search had no time to find the race as it is, it says nothing that it found none with a cure.
+    let found = tried
+        .iter()
+        .any(|(result, remedy)| remedy.is_nothing() && result.races > 0);
     let held = |(result, remedy): &&(Tried, Remedy)| {
-        result.races == 0 && !remedy.is_nothing() && (result.proven || !result.exhausted)
+        let as_far = found && !result.exhausted;
+        result.races == 0 && !remedy.is_nothing() && (result.proven || as_far)
     };
     let (result, remedy) = tried
         .iter()
