@@ -5,8 +5,14 @@ use std::process::Command;
 use crate::Fallible;
 use crate::results::Machine;
 
-/// Looks around.
-pub fn look() -> Fallible<Machine> {
+/// Processes that want to run, averaged over the last minute.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("").to_owned()
+}
+
+/// Looks around; `before` is the load as it was when the measurement began.
+pub fn look(before: String) -> Fallible<Machine> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let after = |text: &str, key: &str| {
         text.lines()
@@ -27,15 +33,12 @@ pub fn look() -> Fallible<Machine> {
         postgres: server.map_or_else(|| "none".to_owned(), |found| found.version.clone()),
         rust: said("rustc", &["--version"])?,
         deadheat: said("target/release/deadheat", &["--version"])?,
-        load: read("/proc/loadavg")
-            .split(' ')
-            .next()
-            .unwrap_or("")
-            .to_owned(),
+        load: [before, load()],
     })
 }
 
-fn said(program: &str, arguments: &[&str]) -> Fallible<String> {
+/// What a program says of itself.
+pub fn said(program: &str, arguments: &[&str]) -> Fallible<String> {
     let output = Command::new(program).args(arguments).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

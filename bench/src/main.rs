@@ -1,167 +1,76 @@
-//! Measures what the project promises about speed, and writes `results.md` and `results.json` beside itself.
+//! Measures what the project promises about speed, beside its peers, and makes the page of measurements.
 //!
-//! Run it through `make bench`, from the root of the repository: it needs the release builds of `deadheat`, of the
-//! lobby, of the samplers and of the reduction. What each figure is and how it is taken is told in `bench/README.md`.
+//! Run it through `make bench`, from the root of the repository: it needs the release builds of what it measures. What
+//! each figure is and how it is taken is told in `bench/README.md`.
 
 mod bed;
+mod chart;
 mod finding;
+mod labs;
 mod machine;
 mod offline;
+mod others;
 mod page;
 mod passing;
 mod reset;
 mod results;
+mod rivals;
 mod specs;
 mod straight;
 
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Debug;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
-use bed::Bed;
-use results::{Direct, Results, Scaling, Thinking};
-use straight::Straight;
+use results::Measured;
+use serde::Serialize;
 
 /// Any failure ends the measurement.
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
-const LOST_UPDATE: &str = "examples/sql/lost-update.toml";
-const LOST_UPDATE_3: &str = "examples/sql/lost-update-3.toml";
-/// Labs in all figures that do not say otherwise.
-const LABS: usize = 2;
-/// Rounds in which two ways are measured in turn.
-const ROUNDS: usize = 5;
-/// How long one way is measured in one round.
-const ROUND: Duration = Duration::from_secs(2);
+/// What can be asked for.
+const PARTS: &str = "labs, passing, specs, peers, tasks and rivals are measured and kept in bench/results; `page` makes the \
+                     page of them; direct, scaling and thinking are printed alone";
 
 fn main() -> Fallible<()> {
-    if !Path::new(LOST_UPDATE).exists() {
+    if !Path::new("examples/sql").exists() {
         return Err("run this from the root of the repository".into());
     }
-    if let Some(part) = std::env::args().nth(1) {
-        return only(&part);
+    let part = std::env::args().nth(1).unwrap_or_default();
+    match part.as_str() {
+        "labs" => keep(&part, BTreeMap::new, labs::measure),
+        "passing" => keep(&part, passing::versions, passing::measure),
+        "specs" => keep(&part, BTreeMap::new, specs::measure),
+        "peers" => keep(&part, others::versions_of_peers, others::peers),
+        "tasks" => keep(&part, others::versions_of_tasks, others::tasks),
+        "rivals" => keep(&part, rivals::versions, rivals::measure),
+        "page" => page::write(Path::new(".")),
+        "direct" => show(&labs::direct()?),
+        "scaling" => show(&labs::scaling()?),
+        "thinking" => show(&labs::thinking(&labs::scaling()?)?),
+        _ => Err(format!("`{part}` is no part: {PARTS}").into()),
     }
-    let reset = tell("reset of three written tables", reset::measure)?;
-    let direct = tell("labs against plain connections", direct)?;
-    let scaling = tell("one lab against two", scaling)?;
-    let thinking = tell("time spent in the explorer", || thinking(&scaling))?;
-    let searches = tell("searches", || finding::all(LABS))?;
-    let samplers = tell("samplers", || example("samplers"))?;
-    let reduction = tell("reduction", || example("reduction"))?;
-    let results = Results {
-        machine: machine::look()?,
-        direct,
-        reset,
-        scaling,
-        thinking,
-        searches,
-        samplers,
-        reduction,
-    };
-    let json = serde_json::to_string_pretty(&results)?;
-    std::fs::write("bench/results.json", json + "\n")?;
-    let page = page::of(&results);
-    std::fs::write("bench/results.md", &page)?;
-    println!("{page}");
+}
+
+/// Prints figures that are not kept.
+fn show(figures: &impl Debug) -> Fallible<()> {
+    println!("{figures:#?}");
     Ok(())
 }
 
-/// Measures one part and prints it; the page stays as it is.
-fn only(part: &str) -> Fallible<()> {
-    match part {
-        "direct" => println!("{:#?}", direct()?),
-        "scaling" => println!("{:#?}", scaling()?),
-        "thinking" => println!("{:#?}", thinking(&scaling()?)?),
-        "specs" => specs::measure()?,
-        "passing" => {
-            let page = passing::measure()?;
-            std::fs::write("bench/passing.md", &page)?;
-            println!("{page}");
-        }
-        _ => {
-            let parts = "`direct`, `scaling`, `thinking`, `specs` and `passing`";
-            return Err(format!("`{part}` is none of {parts}").into());
-        }
-    }
-    Ok(())
-}
-
-/// Says what is being measured.
-fn tell<T>(what: &str, measure: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
-    eprintln!("measuring: {what}");
-    measure()
-}
-
-/// The schedules of scenario (a), in labs and straight to the server, in turn.
-fn direct() -> Fallible<Direct> {
-    let mut bed = Bed::open(LOST_UPDATE, LABS)?;
-    let mut oracle = bed.oracle()?;
-    let scripts = straight::scripts(&mut bed)?;
-    let straight = Straight::open(LOST_UPDATE, &scripts)?;
-    let mut direct = Direct {
-        schedules: scripts.len(),
-        waiting: scripts.iter().filter(|script| script.waits()).count(),
-        ..Direct::default()
+/// Measures a part and writes it down, with the machine as it was.
+fn keep<F: Serialize>(
+    part: &str,
+    versions: impl FnOnce() -> BTreeMap<String, String>,
+    measure: impl FnOnce() -> Fallible<F>,
+) -> Fallible<()> {
+    let before = machine::load();
+    let figures = measure()?;
+    let measured = Measured {
+        machine: machine::look(before)?,
+        versions: versions(),
+        figures,
     };
-    for _ in 0..ROUNDS {
-        let labs = bed.sustained(LABS, Some(&mut oracle), ROUND)?;
-        let plain = straight.sustained(&scripts, LABS, ROUND)?;
-        let alone = straight.sustained(&scripts, 1, ROUND)?;
-        direct.labs.push(labs);
-        direct.plain.push(plain);
-        direct.alone.push(alone);
-        direct.ratios.push(plain / labs);
-        direct.ratios_alone.push(alone / labs);
-    }
-    let unwaiting: Vec<_> = scripts
-        .into_iter()
-        .filter(|script| !script.waits())
-        .collect();
-    for _ in 0..ROUNDS {
-        let schedules: Vec<_> = unwaiting.iter().map(straight::Script::schedule).collect();
-        let labs = bed.replayed(&schedules, ROUND / 2)?;
-        let plain = straight.sustained(&unwaiting, LABS, ROUND / 2)?;
-        direct.ratios_without_waits.push(plain / labs);
-    }
-    direct.phases = bed.end().into();
-    Ok(direct)
-}
-
-/// Scenario (b), searched over and over with one lab and with two, in turn.
-fn scaling() -> Fallible<Scaling> {
-    let mut one = Bed::open(LOST_UPDATE_3, 1)?;
-    let mut two = Bed::open(LOST_UPDATE_3, 2)?;
-    let mut judges = (one.oracle()?, two.oracle()?);
-    let mut scaling = Scaling::default();
-    for _ in 0..ROUNDS {
-        let alone = one.sustained(1, Some(&mut judges.0), ROUND)?;
-        let both = two.sustained(1, Some(&mut judges.1), ROUND)?;
-        scaling.one.push(alone);
-        scaling.two.push(both);
-        scaling.factors.push(both / alone);
-    }
-    Ok(scaling)
-}
-
-/// The explorer alone, driven through the search of scenario (b) by what the server said once.
-fn thinking(scaling: &Scaling) -> Fallible<Thinking> {
-    let mut bed = Bed::open(LOST_UPDATE_3, 1)?;
-    let known = offline::record(&mut bed)?;
-    let micros = offline::micros_a_run(&known)?;
-    let lab = 1e6 / results::median(&scaling.one);
-    Ok(Thinking {
-        micros_a_run: micros,
-        lab_micros_a_run: lab,
-        share: micros / lab,
-    })
-}
-
-/// What an example of the explorer prints.
-fn example(name: &str) -> Fallible<String> {
-    let run = Command::new(format!("target/release/examples/{name}")).output()?;
-    if !run.status.success() {
-        return Err(String::from_utf8_lossy(&run.stderr).into());
-    }
-    Ok(String::from_utf8(run.stdout)?)
+    measured.keep(part)
 }

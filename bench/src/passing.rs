@@ -1,7 +1,7 @@
 //! What it costs to pass through a gate that no lab is attached to: pgbench, directly, through the gate, and through
 //! pgbouncer in session mode, in turn; and how much memory a gate needs that reads along.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use deadheat_sandbox::{Database, PrivateOptions, Server};
 
-use crate::Fallible;
-use crate::results::median;
+use crate::results::{Passing, PassingLine, Runner, median};
+use crate::{Fallible, machine};
 
 /// Rounds in which the three ways are measured in turn.
 const ROUNDS: usize = 5;
@@ -32,19 +32,22 @@ impl Drop for Running {
     }
 }
 
-/// One line of the table; a number a round.
-struct Line {
-    script: &'static str,
-    mode: &'static str,
-    clients: &'static str,
-    /// Transactions a second, by way.
-    rates: [Vec<f64>; 3],
-    /// Median time of a transaction in microseconds, by way.
-    times: [Vec<f64>; 3],
+/// What takes part.
+pub fn versions() -> BTreeMap<String, String> {
+    let version = |program: &str| machine::said(program, &["--version"]).unwrap_or_default();
+    let of = |program: &str| {
+        let said = version(program);
+        let first = said.lines().next().unwrap_or_default();
+        let number = first
+            .split(' ')
+            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        (program.to_owned(), number.unwrap_or("unknown").to_owned())
+    };
+    ["pgbench", "pgbouncer"].map(of).into()
 }
 
-/// Measures everything; returns the page.
-pub fn measure() -> Fallible<String> {
+/// Measures everything.
+pub fn measure() -> Fallible<Passing> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -63,19 +66,25 @@ pub fn measure() -> Fallible<String> {
     for clients in ["1", "16"] {
         for script in ["select-only", "tpcb-like"] {
             for mode in ["simple", "extended", "prepared"] {
-                let mut line = Line {
-                    script,
-                    mode,
-                    clients,
-                    rates: Default::default(),
-                    times: Default::default(),
+                let runners = || {
+                    WAYS.map(|who| Runner {
+                        who: who.to_owned(),
+                        rounds: Vec::new(),
+                    })
+                };
+                let mut line = PassingLine {
+                    script: script.to_owned(),
+                    mode: mode.to_owned(),
+                    clients: clients.to_owned(),
+                    rates: runners().into(),
+                    times: runners().into(),
                 };
                 eprintln!("measuring: {script}, {mode}, {clients} clients");
                 for _ in 0..ROUNDS {
                     for (way, at) in ways.iter().enumerate() {
                         let (rate, time) = once(*at, &database, &line, folder.path())?;
-                        line.rates[way].push(rate);
-                        line.times[way].push(time);
+                        line.rates[way].rounds.push(rate);
+                        line.times[way].rounds.push(time);
                     }
                 }
                 lines.push(line);
@@ -83,7 +92,7 @@ pub fn measure() -> Fallible<String> {
         }
     }
     let memory = memory(at, &database)?;
-    Ok(page(&lines, memory))
+    Ok(Passing { lines, memory })
 }
 
 fn pgbench(at: SocketAddr, database: &Database) -> Command {
@@ -104,11 +113,16 @@ fn run(command: &mut Command) -> Fallible<String> {
 }
 
 /// Transactions a second, and the median time of one.
-fn once(at: SocketAddr, database: &Database, line: &Line, folder: &Path) -> Fallible<(f64, f64)> {
+fn once(
+    at: SocketAddr,
+    database: &Database,
+    line: &PassingLine,
+    folder: &Path,
+) -> Fallible<(f64, f64)> {
     let prefix = folder.join("log");
     let mut command = pgbench(at, database);
     command
-        .args(["-M", line.mode, "-b", line.script, "-c", line.clients])
+        .args(["-M", &line.mode, "-b", &line.script, "-c", &line.clients])
         .args(["-j", "1", "-T", SECONDS, "-l"])
         .arg(format!("--log-prefix={}", prefix.display()));
     let said = run(&mut command)?;
@@ -214,43 +228,4 @@ fn memory(to: SocketAddr, database: &Database) -> Fallible<(f64, f64)> {
         "\\copy big from program 'yes 0123456789012345678901234567890123456789 | head -c 100000030'",
     )?;
     Ok((before, peak()?))
-}
-
-/// `passing.md`.
-fn page(lines: &[Line], memory: (f64, f64)) -> String {
-    let mut page = String::from(
-        "# Passing through\n\nWritten by `make bench`; how it is taken is told in [README.md](README.md). Medians over the \
-         rounds; times are those of one transaction.\n\n\
-         | script | protocol | clients | direct, tps | gate | pgbouncer | gate : pgbouncer | direct, µs | gate adds | \
-         pgbouncer adds |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-    );
-    for line in lines {
-        let rate = |way: usize| median(&line.rates[way]);
-        let time = |way: usize| median(&line.times[way]);
-        let rounds = line.rates[1].iter().zip(&line.rates[2]);
-        let ratios: Vec<f64> = rounds.map(|(gate, bouncer)| gate / bouncer).collect();
-        let _ = writeln!(
-            page,
-            "| {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.0} |",
-            line.script,
-            line.mode,
-            line.clients,
-            rate(0),
-            rate(1),
-            rate(2),
-            median(&ratios),
-            time(0),
-            time(1) - time(0),
-            time(2) - time(0),
-        );
-    }
-    let ways = WAYS.join(", ");
-    let _ = write!(
-        page,
-        "\nThe ways ({ways}) take turns of {SECONDS} s, {ROUNDS} rounds.\n\nMemory of `deadheat proxy`, which reads along: \
-         {:.0} MiB with one client, at most {:.0} MiB while 100 MB passed as one row, as 100,000 rows, and by COPY out and \
-         in.\n",
-        memory.0, memory.1
-    );
-    page
 }

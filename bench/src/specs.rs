@@ -3,7 +3,6 @@
 //! Both run every spec of the schedule, in turn, round after round, on private servers with the same settings; the time
 //! is from the start of the program to its end, so that ours includes starting the server, and the original's does not.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use deadheat_sandbox::{PrivateOptions, Server};
 
 use crate::Fallible;
+use crate::results::{Runner, Specs};
 
 const FOLDER: &str = "target/specs";
 const ROUNDS: usize = 3;
@@ -27,23 +27,32 @@ fn original() -> Option<(PathBuf, PathBuf)> {
     program.exists().then(|| (program, programs.join("bin")))
 }
 
-/// Measures, and writes `bench/specs.md`; says why not where the specs or the original are not there.
-pub fn measure() -> Fallible<()> {
+/// Measures; says why not where the specs or the original are not there.
+pub fn measure() -> Fallible<Specs> {
     if !Path::new(FOLDER).join("isolation_schedule").exists() {
         return Err("PostgreSQL's specs are not there: run tools/specs first".into());
     }
     let (program, bin) =
         original().ok_or("the original is not there: Debian's postgresql-client has it")?;
-    let (mut theirs, mut one, mut four) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        theirs.push(regress(&program, &bin)?);
-        one.push(ours(1)?);
-        four.push(ours(4)?);
+    let names = [
+        "pg_isolation_regress",
+        "deadheat spec --check",
+        "deadheat spec --check -j 4",
+    ];
+    let mut seconds = names.map(|who| Runner {
+        who: who.to_owned(),
+        rounds: Vec::new(),
+    });
+    for round in 0..ROUNDS {
+        eprintln!("measuring: the isolation schedule, round {round}");
+        let took = [regress(&program, &bin)?, ours(1)?, ours(4)?];
+        for (runner, time) in seconds.iter_mut().zip(took) {
+            runner.rounds.push(time.as_secs_f64());
+        }
     }
-    let page = page(&mut theirs, &mut one, &mut four);
-    std::fs::write("bench/specs.md", &page)?;
-    println!("{page}");
-    Ok(())
+    Ok(Specs {
+        seconds: seconds.into(),
+    })
 }
 
 fn ours(jobs: usize) -> Fallible<Duration> {
@@ -92,36 +101,4 @@ fn regress(program: &Path, bin: &Path) -> Fallible<Duration> {
         return Err(format!("the original did not print what is expected:\n{diffs}").into());
     }
     Ok(took)
-}
-
-fn page(theirs: &mut [Duration], one: &mut [Duration], four: &mut [Duration]) -> String {
-    let mut page = String::from(
-        "# The whole isolation schedule\n\n\
-         Written by `make bench`; told in `bench/README.md` and `bench/src/specs.rs`. Median of the rounds, in seconds.\n\n\
-         | program | time | rounds | against the original |\n| --- | --- | --- | --- |\n",
-    );
-    let median = |times: &mut [Duration]| {
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64()
-    };
-    let base = median(theirs);
-    let rows = [
-        ("pg_isolation_regress", theirs),
-        ("deadheat spec --check", one),
-        ("deadheat spec --check -j 4", four),
-    ];
-    for (name, times) in rows {
-        let middle = median(times);
-        let rounds: Vec<String> = times
-            .iter()
-            .map(|time| format!("{:.1}", time.as_secs_f64()))
-            .collect();
-        let ratio = base / middle;
-        let _ = writeln!(
-            page,
-            "| `{name}` | {middle:.1} | {} | {ratio:.2} × as fast |",
-            rounds.join(", ")
-        );
-    }
-    page
 }

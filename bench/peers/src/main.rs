@@ -2,21 +2,22 @@
 //! wait for its answer.
 //!
 //! Schedules a second: five clients, at random, one core; the two take turns, round after round. Runs to exhaust: three
-//! clients. Writes results.md.
+//! clients. Prints the figures as JSON.
 
 mod exhaust;
 mod ours;
 mod shuttles;
 
-use std::fmt::Write;
 use std::time::Duration;
+
+use serde_json::json;
 
 /// Rounds of the comparison; the median counts.
 const ROUNDS: usize = 11;
 /// How long each of the two runs in a round.
 const SLICE: Duration = Duration::from_secs(1);
 
-fn main() -> std::io::Result<()> {
+fn main() {
     let mut rates: Vec<[f64; 2]> = Vec::new();
     for round in 0..ROUNDS as u64 {
         rates.push([
@@ -24,27 +25,24 @@ fn main() -> std::io::Result<()> {
             rate(|| shuttles::random(round)),
         ]);
     }
-    let median = |of: &dyn Fn(&[f64; 2]) -> f64| {
-        let mut all: Vec<f64> = rates.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
+    let runner = |who: &str, at: usize| {
+        let rounds: Vec<f64> = rates.iter().map(|round| round[at]).collect();
+        json!({ "who": who, "rounds": rounds })
     };
-    let (lab, shuttle) = (median(&|round| round[0]), median(&|round| round[1]));
-    let ratio = median(&|round| round[0] / round[1]);
     let ours = exhaust::ours();
+    assert_eq!(ours.blocked_runs, 0, "no run of the task lab is cut");
     let (loom, seconds) = exhaust::loom();
-    let mut page = String::from("# The task lab beside its peers\n\n");
-    let _ = write!(
-        page,
-        "The lobby as an actor with a mailbox. Written by `make bench`; see README.md.\n\n\
-         | five clients, random schedules, one core | schedules a second of processor time |\n| --- | ---: |\n\
-         | task lab | {lab:.0} |\n| shuttle | {shuttle:.0} |\n| ratio, median of {ROUNDS} rounds | {ratio:.2} |\n\n\
-         | three clients, exhausted | runs | blocked runs | seconds |\n| --- | ---: | ---: | ---: |\n\
-         | task lab | {} | {} | {:.4} |\n| loom | {loom} | | {seconds:.1} |\n",
-        ours.runs, ours.blocked_runs, ours.seconds,
-    );
-    print!("{page}");
-    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/results.md"), page)
+    let figures = json!({
+        "random": {
+            "what": "five clients, random schedules",
+            "runners": [runner("task lab", 0), runner("shuttle", 1)],
+        },
+        "exhausted": [
+            { "who": "task lab", "runs": ours.runs, "seconds": ours.seconds },
+            { "who": "loom", "runs": loom, "seconds": seconds },
+        ],
+    });
+    println!("{figures}");
 }
 
 /// Runs a second of processor time: batches are made until the slice is used up.

@@ -1,8 +1,7 @@
 //! How many tasks a second this crate does, and graphile-worker, on one private server, in turn.
 //!
-//! `tools/bench-tasks` runs it, from the root of the repository, and writes `bench/tasks/results.md`.
+//! `tools/bench-tasks` builds it and has it run, from the root of the repository; it prints the figures as JSON.
 
-use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -52,19 +51,13 @@ enum Who {
 
 const ALL: [(Who, &str); 3] = [
     (Who::Cure(0), "deadheat-cure"),
-    (Who::Cure(64), "deadheat-cure, `ahead(64)`"),
+    (Who::Cure(64), "deadheat-cure, ahead(64)"),
     (Who::Graphile, "graphile-worker 0.16"),
 ];
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Source> {
     let server = Server::private(&PrivateOptions::default()).await?;
-    let mut page = format!(
-        "# Tasks a second\n\n\
-         {TASKS} tasks, {CONCURRENCY} at a time, on one private server that syncs nothing to disk; median of {ROUNDS} \
-         rounds, in which\nall take their turn (least and most in brackets). Written by `make bench`.\n\n\
-         | | a task does nothing | a task writes a row |\n| --- | --- | --- |\n"
-    );
     let mut rates = vec![[Vec::new(), Vec::new()]; ALL.len()];
     for round in 0..ROUNDS {
         for (effect, does) in [(false, "nothing"), (true, "a row")] {
@@ -90,21 +83,20 @@ async fn main() -> Result<(), Source> {
             }
         }
     }
-    for ((_, name), [nothing, row]) in ALL.iter().zip(&mut rates) {
-        writeln!(page, "| {name} | {} | {} |", shown(nothing), shown(row))?;
-    }
-    page += "\nThe row that a task of deadheat-cure writes is committed together with its completion, once; graphile-worker \
-             completes\na task after its handler, in a transaction of its own, so that a crash in between does it twice.\n";
-    std::fs::write("bench/tasks/results.md", &page)?;
-    println!("{page}");
+    let bout = |at: usize, what: &str| {
+        let runners = ALL
+            .iter()
+            .zip(&rates)
+            .map(|((_, name), rates)| serde_json::json!({ "who": name, "rounds": rates[at] }));
+        serde_json::json!({ "what": what, "runners": runners.collect::<Vec<_>>() })
+    };
+    let bouts = [
+        bout(0, "a task does nothing"),
+        bout(1, "a task writes a row"),
+    ];
+    let figures = serde_json::json!({ "count": TASKS, "at_once": CONCURRENCY, "bouts": bouts });
+    println!("{figures}");
     Ok(())
-}
-
-/// The median, the least and the most.
-fn shown(rates: &mut [f64]) -> String {
-    rates.sort_by(f64::total_cmp);
-    let (least, most) = (rates[0], rates[rates.len() - 1]);
-    format!("{:.0} ({least:.0} to {most:.0})", rates[rates.len() / 2])
 }
 
 async fn cure(database: &Database, ahead: usize, effect: bool) -> Result<Duration, Source> {

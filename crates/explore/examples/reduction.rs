@@ -3,7 +3,7 @@
 //!
 //!     cargo run --release -p deadheat-explore --example reduction
 //!
-//! Markdown, for `bench/results.md`: programs that cost both the same number of runs are summed up in one line. The time
+//! Markdown, for the page of measurements: programs that cost both the same number of runs are summed up in one line. The time
 //! is that of a run in the explorer and the model together, in microseconds; the model's part is small. The largest
 //! published sizes are left out.
 
