@@ -20,7 +20,6 @@ mod straight;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Debug;
 use std::path::Path;
 
 use results::Measured;
@@ -46,16 +45,18 @@ fn main() -> Fallible<()> {
         "tasks" => keep(&part, others::versions_of_tasks, others::tasks),
         "rivals" => keep(&part, rivals::versions, rivals::measure),
         "page" => page::write(Path::new(".")),
-        "direct" => show(&labs::direct()?),
-        "scaling" => show(&labs::scaling()?),
-        "thinking" => show(&labs::thinking(&labs::scaling()?)?),
+        "direct" | "scaling" | "thinking" => alone(&part),
         _ => Err(format!("`{part}` is no part: {PARTS}").into()),
     }
 }
 
-/// Prints figures that are not kept.
-fn show(figures: &impl Debug) -> Fallible<()> {
-    println!("{figures:#?}");
+/// Measures a piece of `labs` and prints it; nothing is kept.
+fn alone(piece: &str) -> Fallible<()> {
+    match piece {
+        "direct" => println!("{:#?}", labs::direct()?),
+        "scaling" => println!("{:#?}", labs::scaling()?),
+        _ => println!("{:#?}", labs::thinking(&labs::scaling()?)?),
+    }
     Ok(())
 }
 
