@@ -35,9 +35,6 @@ pub struct Door {
     pub admit: Option<Admit>,
     /// Encryption for the clients that ask for it.
     pub tls: Option<ToClients>,
-    /// What a client has asked for is run even if it has left meanwhile, as a server does that has read it. Otherwise a
-    /// statement that is held is withdrawn.
-    pub runs_for_the_gone: bool,
 }
 
 impl fmt::Debug for Door {
@@ -45,7 +42,6 @@ impl fmt::Debug for Door {
         f.debug_struct("Door")
             .field("admit", &self.admit.is_some())
             .field("tls", &self.tls.is_some())
-            .field("runs_for_the_gone", &self.runs_for_the_gone)
             .finish()
     }
 }

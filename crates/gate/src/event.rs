@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
 
 pub use crate::param::Param;
 pub use crate::session::Session;
@@ -60,6 +63,60 @@ pub enum Event {
     },
 }
 
+/// What passed a gate that holds nothing ([`crate::Gate::watching`]). What is told of one session comes in order.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once through a channel; a box would cost more"
+)]
+pub enum Seen {
+    /// A client is connected and authenticated.
+    Opened {
+        /// The handle.
+        session: Session,
+        /// Parameters of the startup packet (`user`, `database`, `application_name`, …).
+        startup: BTreeMap<String, String>,
+    },
+    /// A batch has been answered, and client and server have long gone on. [`Session::heard`] is due.
+    ///
+    /// A batch that executes nothing is told only if it failed: then it is the text that could not be prepared.
+    Passed {
+        /// [`Session::id`].
+        session: u32,
+        /// What the client sent.
+        batch: Batch,
+        /// What the server said.
+        reply: Ran,
+        /// When the batch was complete.
+        at: Instant,
+        /// From then to the end of the answer.
+        took: Duration,
+    },
+    /// What passes is not understood from here on. It passes all the same.
+    Lost {
+        /// [`Session::id`].
+        session: u32,
+        /// What was not understood.
+        why: String,
+    },
+    /// The session is over; the last that is told of it.
+    Closed {
+        /// [`Session::id`].
+        session: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Whom a gate tells what happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// Who decides about every batch.
+    Lab(mpsc::UnboundedSender<Event>),
+    /// Who only looks.
+    Watcher(mpsc::UnboundedSender<Seen>),
+}
+
 /// Transaction status as in ReadyForQuery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxStatus {
@@ -94,6 +151,16 @@ pub struct Statement {
     pub sql: Arc<str>,
     /// Its parameters; none for a simple Query.
     pub params: Vec<Param>,
+}
+
+impl Statement {
+    /// Without parameters.
+    pub(crate) fn of(sql: Arc<str>) -> Self {
+        Statement {
+            sql,
+            params: Vec::new(),
+        }
+    }
 }
 
 /// How a held batch is to be run.

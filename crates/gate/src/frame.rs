@@ -16,6 +16,8 @@ const SMALL_FROM_SERVER: usize = 30_000;
 const TOKEN: usize = 65_536;
 /// Rows and copy data above this length are handed on in pieces.
 const STREAM_ABOVE: usize = 256 * 1024;
+/// The first piece of a statement or of parameters has this length at least.
+const FIRST_PIECE: usize = 64 * 1024;
 
 /// A stream that breaks the protocol; its connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -100,14 +102,26 @@ pub(crate) struct Decoder {
     /// Invariant: above zero only between the pieces of a message with this tag.
     rest: usize,
     tag: u8,
+    /// Whether long statements and parameters come in pieces, too.
+    cuts_all: bool,
 }
 
 impl Decoder {
+    /// For whoever has to have statements and parameters whole.
     pub fn new(side: Side) -> Self {
         Decoder {
             side,
             rest: 0,
             tag: 0,
+            cuts_all: false,
+        }
+    }
+
+    /// For whoever has no use for all of a long message.
+    pub fn cutting(side: Side) -> Self {
+        Decoder {
+            cuts_all: true,
+            ..Decoder::new(side)
         }
     }
 
@@ -144,7 +158,7 @@ impl Decoder {
                 bytes: input.split_to(total).freeze(),
             }));
         }
-        if total > STREAM_ABOVE && self.streams(tag) {
+        if total > STREAM_ABOVE && self.cuts(tag, input.len()) {
             let bytes = input.split().freeze();
             self.rest = total - bytes.len();
             self.tag = tag;
@@ -158,8 +172,14 @@ impl Decoder {
         Ok(None)
     }
 
-    fn streams(&self, tag: u8) -> bool {
-        tag == b'd' || (tag == b'D' && self.side == Side::Server)
+    /// Whether a long message is handed on in pieces, of which the first has this length.
+    fn cuts(&self, tag: u8, length: usize) -> bool {
+        match (self.side, tag) {
+            (_, b'd') | (Side::Server, b'D') => true,
+            (Side::Client, b'Q' | b'P' | b'B') => self.cuts_all && length >= FIRST_PIECE,
+            (Side::Server, b'N' | b'A') => self.cuts_all,
+            _ => false,
+        }
     }
 
     fn limit(&self, tag: u8) -> Result<usize, Malformed> {

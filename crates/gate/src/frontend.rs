@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::frame::{Frame, Malformed, Reader, message, put_str};
+use crate::frame::{Frame, Malformed, Piece, Reader, message, put_str};
 
 /// `Parse`: a text becomes a prepared statement.
 pub(crate) struct Parse {
@@ -66,6 +66,34 @@ pub(crate) fn bind(frame: &Frame) -> Result<Bind, Malformed> {
         params,
         formats,
     })
+}
+
+/// As much as is there of a message that is too long to wait for: the text of a Query or Parse as far as it has come, a
+/// Bind without its parameters.
+pub(crate) fn shortened(frame: &Frame) -> Frame {
+    let body = frame.body();
+    let kept = |strings: usize| {
+        let ends = body.iter().enumerate().filter(|(_, byte)| **byte == 0);
+        let end = ends.map(|(at, _)| at).nth(strings - 1);
+        // The last of them is cut where it ends too late.
+        &body[..end.unwrap_or(body.len())]
+    };
+    let (strings, counts) = match frame.tag {
+        b'P' => (2, 1),
+        b'B' => (2, 3),
+        _ => (1, 0),
+    };
+    let mut bytes = BytesMut::new();
+    message(&mut bytes, frame.tag, |out| {
+        out.extend_from_slice(kept(strings));
+        out.put_u8(0);
+        out.put_bytes(0, 2 * counts);
+    });
+    Frame {
+        tag: frame.tag,
+        piece: Piece::Whole,
+        bytes: bytes.freeze(),
+    }
 }
 
 /// The format of item `at` in a list of none, one for all, or one each.

@@ -6,8 +6,8 @@
 //!
 //! Start reading at `session`, whose first lines draw the way of a batch. It is pure: bytes and commands in, bytes and
 //! events out; `session::drive` alone does I/O. `frame` cuts streams into messages, `frontend`, `backend` and `startup`
-//! read and write the typed ones, `door` says who is let in, `tls` encrypts towards either side, `cancel` routes cancel requests, and [`plain()`] is a gate
-//! without a lab.
+//! read and write the typed ones, `door` says who is let in, `tls` encrypts towards either side, `cancel` routes cancel
+//! requests, [`Gate::watching`] is a gate that holds nothing and reads along, and [`plain()`] one that does not even read.
 
 mod backend;
 mod busy;
@@ -38,7 +38,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use self::door::{Admit, Door, Newcomer};
-pub use self::event::{Batch, Event, Gap, Param, Ran, Release, SqlError, Statement, TxStatus};
+pub use self::event::{
+    Batch, Event, Gap, Param, Ran, Release, Seen, SqlError, Statement, TxStatus,
+};
 pub use self::plain::plain;
 pub use self::points::Points;
 pub use self::session::Session;
@@ -47,6 +49,7 @@ pub use self::stream::Upstream;
 pub use self::tls::{CertificateError, ToClients, ToServer};
 
 use self::busy::Busy;
+use self::event::Told;
 use self::session::Machine;
 use self::startup::First;
 use self::stream::Stream;
@@ -72,7 +75,7 @@ type CancelKey = (i32, Vec<u8>);
 /// What the sessions of a gate have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub events: mpsc::UnboundedSender<Event>,
+    pub told: Told,
     upstream: Mutex<Upstream>,
     pub door: Door,
     /// Sessions by process id and cancel key, and where their servers are.
@@ -100,23 +103,33 @@ impl Gate {
         door: Door,
     ) -> io::Result<Gate> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        Gate::on(listener, upstream, tag, events, door)
+        Gate::on(listener, upstream, tag, Told::Lab(events), door)
     }
 
-    /// Serves a listener, which may be open to other machines: the caller has asked for it.
+    /// A gate that holds nothing: every byte passes at once, as it came, and what passes is told afterwards. The listener
+    /// may be open to other machines: the caller has asked for it.
     ///
     /// # Errors
     ///
     /// When the listener has no address.
-    pub fn on(
+    pub fn watching(
+        listener: TcpListener,
+        upstream: Upstream,
+        seen: mpsc::UnboundedSender<Seen>,
+        door: Door,
+    ) -> io::Result<Gate> {
+        Gate::on(listener, upstream, 0, Told::Watcher(seen), door)
+    }
+
+    fn on(
         listener: TcpListener,
         upstream: Upstream,
         tag: u32,
-        events: mpsc::UnboundedSender<Event>,
+        told: Told,
         door: Door,
     ) -> io::Result<Gate> {
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(upstream, events, door));
+        let shared = Arc::new(Shared::new(upstream, told, door));
         shared.spawn(accept(listener, tag, Arc::clone(&shared)));
         Ok(Gate { addr, shared })
     }
@@ -165,13 +178,9 @@ impl Drop for Gate {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        upstream: Upstream,
-        events: mpsc::UnboundedSender<Event>,
-        door: Door,
-    ) -> Self {
+    pub(crate) fn new(upstream: Upstream, told: Told, door: Door) -> Self {
         Shared {
-            events,
+            told,
             upstream: Mutex::new(upstream),
             door,
             keys: Mutex::default(),

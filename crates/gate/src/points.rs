@@ -288,7 +288,8 @@ impl Slot {
             | Command::Deliver
             | Command::Refuse { .. }
             | Command::Precede(_)
-            | Command::Cancelled => {}
+            | Command::Cancelled
+            | Command::Heard => {}
         }
         true
     }

@@ -4,10 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::tls::ToServer;
+
+/// What the system may keep of what the server is not ready for, in bytes. A client that sends too much too early has to
+/// notice, as it would without the gate.
+const UNSENT: u32 = 64 * 1024;
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,5 +42,6 @@ impl Upstream {
 async fn tcp(addr: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
     Ok(stream)
 }

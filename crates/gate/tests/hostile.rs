@@ -139,7 +139,7 @@ async fn messages_in_any_order_are_answered_as_without_the_gate() {
     let mut direct = Wire::tcp(server.addr(), &database).await;
     direct.run("create table many (id int)").await;
     let mut labs = Vec::new();
-    for policy in [Policy::Bare, Policy::Gap] {
+    for policy in Policy::ALL {
         labs.push((policy, Lab::open(server.unix(), policy).await));
     }
     for seed in 1..=250 {

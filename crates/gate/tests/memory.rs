@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Lab, Policy, Server, Wire, in_time, message, query};
+use common::{Lab, Policy, Server, Wire, execute, in_time, message, parse, query, sync};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What the gate may need for all of it: two replies that are held, two buffers, and the allocator's ways.
@@ -36,6 +36,25 @@ async fn drain(wire: &mut Wire) -> u64 {
     }
 }
 
+/// Runs a statement with a parameter of this length, which is never there as a whole.
+async fn long_parameter(wire: &mut Wire, length: u32) {
+    const BLOCK: u32 = 1_000_000;
+    let names = b"\0\0\0\0\0\x01";
+    let all = 4 + names.len() as u32 + 4 + length + 2;
+    let head = [&b"B"[..], &all.to_be_bytes(), names, &length.to_be_bytes()].concat();
+    wire.send(&[parse("", "select length($1::text)"), head].concat())
+        .await;
+    let block = vec![b'p'; BLOCK as usize];
+    for _ in 0..length / BLOCK {
+        in_time(wire.stream.write_all(&block))
+            .await
+            .expect("written");
+    }
+    wire.send(&[vec![0, 0], execute("", 0), sync()].concat())
+        .await;
+    in_time(drain(wire)).await;
+}
+
 #[tokio::test]
 async fn a_hundred_megabytes_each_way_need_little_memory() {
     const HUNDRED: u64 = 100_000_000;
@@ -44,7 +63,7 @@ async fn a_hundred_megabytes_each_way_need_little_memory() {
     let mut direct = Wire::tcp(server.addr(), &database).await;
     direct.run("create unlogged table big (v text)").await;
     let before = peak();
-    for policy in [Policy::Bare, Policy::Gap] {
+    for policy in Policy::ALL {
         let lab = Lab::open(server.unix(), policy).await;
         let mut wire = in_time(Wire::tcp(lab.gate.addr(), &database)).await;
         for sql in [
@@ -56,6 +75,10 @@ async fn a_hundred_megabytes_each_way_need_little_memory() {
             wire.send(&query(sql)).await;
             let came = in_time(drain(&mut wire)).await;
             assert!(came >= HUNDRED, "{came} bytes of {sql}");
+        }
+        // A parameter of this size a lab has to hold.
+        if policy == Policy::Watch {
+            long_parameter(&mut wire, HUNDRED as u32).await;
         }
         wire.send(&query("copy big from stdin")).await;
         assert_eq!(wire.until(b'G').await.len(), 1);

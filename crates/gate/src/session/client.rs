@@ -2,9 +2,10 @@
 
 use bytes::BytesMut;
 
+use super::standing::Unsynced;
 use super::unit::{End, Unit};
-use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced, sasl};
-use crate::event::{Batch, Event, Gap, TxStatus};
+use super::{Copy, Flight, Kind, Machine, Phase, State, sasl};
+use crate::event::{Batch, Event, Gap, Statement};
 use crate::frame::{Frame, Malformed};
 use crate::frontend;
 use crate::session::reply::Reply;
@@ -23,6 +24,10 @@ impl Machine {
             input.clear();
             return Ok(());
         }
+        if self.watched.is_some() && self.phase != Phase::Startup {
+            self.pass_client(input);
+            return Ok(());
+        }
         while matches!(self.phase, Phase::Startup | Phase::Ready) {
             let Some(frame) = self.from_client.next(input)? else {
                 break;
@@ -34,8 +39,10 @@ impl Machine {
 
     /// The client has closed its sending side.
     pub fn client_ended(&mut self) {
-        if self.raw {
-            self.phase = Phase::Leaving("the client left".to_owned());
+        if self.raw || self.watched.is_some() {
+            if matches!(self.phase, Phase::Startup | Phase::Ready) {
+                self.phase = Phase::Leaving("the client left".to_owned());
+            }
             return;
         }
         self.leaves();
@@ -49,6 +56,10 @@ impl Machine {
                     return Ok(());
                 }
                 self.to_server.extend_from_slice(&frame.bytes);
+                return Ok(());
+            }
+            _ if self.watched.is_some() => {
+                self.pass_early(frame);
                 return Ok(());
             }
             b'X' => {
@@ -138,7 +149,7 @@ impl Machine {
     }
 
     fn leaves(&mut self) {
-        if matches!(self.state, State::Waiting(_)) && !self.shared.door.runs_for_the_gone {
+        if matches!(self.state, State::Waiting(_)) {
             self.leave("the client left");
         } else if matches!(&self.state, State::Flying(flight) if matches!(flight.copy, Copy::Data { .. }))
         {
@@ -181,7 +192,7 @@ impl Machine {
             }
             _ => {}
         }
-        if self.unsynced == Unsynced::Failed {
+        if self.standing.unsynced == Unsynced::Failed {
             // The server drops all of it but the Sync.
             let synced = unit.end == End::Sync;
             for due in unit.awaits.drain(..).rev() {
@@ -191,7 +202,7 @@ impl Machine {
             if synced {
                 unit.awaits.push(Await::Sync);
             }
-        } else if self.unsynced == Unsynced::Work
+        } else if self.standing.unsynced == Unsynced::Work
             && unit.end == End::Sync
             && unit.statements.is_empty()
         {
@@ -210,28 +221,16 @@ impl Machine {
 
     fn batch(&self, unit: &Unit) -> Batch {
         let statements = if unit.implied {
-            vec![crate::event::Statement {
-                sql: "COMMIT".into(),
-                params: Vec::new(),
-            }]
+            vec![Statement::of("COMMIT".into())]
         } else {
             unit.statements.clone()
         };
         Batch {
             statements,
-            status: self.seen_status(),
+            status: self.standing.seen(),
             simple: matches!(unit.end, End::Query | End::Function),
             flush: unit.end == End::Flush,
             implied: unit.implied,
-        }
-    }
-
-    /// The status as the client has to think of it.
-    pub(super) fn seen_status(&self) -> TxStatus {
-        match self.status {
-            _ if self.unsynced == Unsynced::Failed => TxStatus::Failed,
-            TxStatus::Idle if self.unsynced == Unsynced::Work => TxStatus::Open,
-            status => status,
         }
     }
 

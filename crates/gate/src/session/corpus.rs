@@ -9,13 +9,13 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::{Command, Machine, Session};
-use crate::event::{Event, Gap, Release};
+use crate::event::{Event, Gap, Release, Told};
 use crate::frame::{Decoder, Frame, Piece, Side};
 use crate::session::fuzz::cases;
 use crate::{Door, Shared, Upstream, backend, frontend};
 
 /// Client's and server's side of each conversation, with the startup packet.
-const CORPUS: [(&[u8], &[u8]); 6] = [
+pub(super) const CORPUS: [(&[u8], &[u8]); 6] = [
     (
         include_bytes!("../../corpus/psql.client"),
         include_bytes!("../../corpus/psql.server"),
@@ -43,7 +43,7 @@ const CORPUS: [(&[u8], &[u8]); 6] = [
 ];
 
 /// What a client sends behind its startup packet.
-fn behind_startup(client: &[u8]) -> &[u8] {
+pub(super) fn behind_startup(client: &[u8]) -> &[u8] {
     let length = u32::from_be_bytes(client[..4].try_into().expect("four bytes"));
     &client[length as usize..]
 }
@@ -86,12 +86,12 @@ fn read_all(frame: &Frame) {
 
 /// A change of one byte, at a part of the length.
 #[derive(Clone, Copy, Debug)]
-struct Damage {
+pub(super) struct Damage {
     at: f64,
     byte: u8,
 }
 
-fn damaged(bytes: &[u8], all: &[Damage]) -> Vec<u8> {
+pub(super) fn damaged(bytes: &[u8], all: &[Damage]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for damage in all {
         let at = (damage.at * bytes.len() as f64) as usize;
@@ -102,7 +102,7 @@ fn damaged(bytes: &[u8], all: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-fn damage() -> impl Strategy<Value = Vec<Damage>> {
+pub(super) fn damage() -> impl Strategy<Value = Vec<Damage>> {
     let one = (0.0..1.0f64, any::<u8>()).prop_map(|(at, byte)| Damage { at, byte });
     prop::collection::vec(one, 0..4)
 }
@@ -111,7 +111,11 @@ fn damage() -> impl Strategy<Value = Vec<Damage>> {
 fn converse(client: &[u8], server: &[u8], steps: &[(u8, u8)], gap: bool) {
     let (events, mut heard) = mpsc::unbounded_channel();
     let upstream = Upstream::Unix("/nowhere".into());
-    let shared = Arc::new(Shared::new(upstream.clone(), events, Door::default()));
+    let shared = Arc::new(Shared::new(
+        upstream.clone(),
+        Told::Lab(events),
+        Door::default(),
+    ));
     let (session, _commands) = Session::new(1);
     let mut machine = Machine::new(session, 0, BTreeMap::new(), shared, upstream);
     let (mut from_client, mut from_server) = (BytesMut::new(), BytesMut::new());

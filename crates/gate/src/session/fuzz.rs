@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::{Command, Machine, Session, State};
-use crate::event::{Event, Release};
+use crate::event::{Event, Release, Told};
 use crate::frame::{Malformed, message};
 use crate::frontend::own_statement;
 use crate::session::script::{Await, Part};
@@ -29,7 +29,7 @@ fn machine() -> (Machine, mpsc::UnboundedReceiver<Event>) {
     let upstream = Upstream::Unix("/nowhere".into());
     let shared = Arc::new(Shared::new(
         upstream.clone(),
-        events,
+        Told::Lab(events),
         crate::Door::default(),
     ));
     let (session, _commands) = Session::new(1);
@@ -199,7 +199,7 @@ fn traffic() -> Vec<Vec<u8>> {
 }
 
 /// A real message, now and then with a byte changed or cut off.
-fn real() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn real() -> impl Strategy<Value = Vec<u8>> {
     let damage = prop_oneof![4 => Just(None), 1 => any::<(u8, u8, bool)>().prop_map(Some)];
     (prop::sample::select(traffic()), damage).prop_map(|(mut bytes, damage)| {
         if let Some((at, byte, cut)) = damage {

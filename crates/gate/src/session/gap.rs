@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::script::{Await, Part};
 use super::unit::{End, Unit};
-use super::{Flight, Kind, Machine, State, Unsynced};
+use super::{Flight, Kind, Machine, State};
 use crate::backend::{self, put_error, put_ready};
 use crate::event::{Event, Gap, Ran, Release, TxStatus};
 use crate::frame::{Frame, Malformed};
@@ -19,7 +19,7 @@ impl Machine {
         let mut flight = Box::new(Flight::new(unit, Kind::Batch));
         flight.ask = how.probe.filter(|_| followed);
         flight.ahead = self.ahead.take().filter(|_| followed);
-        let idle = self.seen_status() == TxStatus::Idle;
+        let idle = self.standing.seen() == TxStatus::Idle;
         if how.gap && followed && idle && !self.must_run_bare(&flight.unit) {
             flight.gap = Gap::Open;
         }
@@ -156,8 +156,8 @@ impl Machine {
             flight.reply.forget();
             self.launch(flight);
         } else {
-            if flight.unit.end == End::Flush {
-                self.flushed(&flight);
+            if flight.unit.end == End::Flush && flight.reply.error.is_none() {
+                self.standing.flushed(flight.reply.tags());
             }
             self.emit(Event::Ran {
                 session: self.session.id,
@@ -170,26 +170,7 @@ impl Machine {
     fn ran(&self, flight: &Flight) -> Ran {
         flight
             .reply
-            .ran(self.seen_status(), flight.gap, flight.probe.clone())
-    }
-
-    /// No ReadyForQuery tells the status after a Flush: the command tags have to.
-    fn flushed(&mut self, flight: &Flight) {
-        if flight.reply.error.is_some() {
-            return;
-        }
-        self.unsynced = Unsynced::Work;
-        for tag in flight.reply.tags() {
-            match tag.as_str() {
-                "BEGIN" | "START TRANSACTION" => self.status = TxStatus::Open,
-                // ROLLBACK may be one to a savepoint: the Sync will tell.
-                "COMMIT" => {
-                    self.status = TxStatus::Idle;
-                    self.unsynced = Unsynced::Nothing;
-                }
-                _ => {}
-            }
-        }
+            .ran(self.standing.seen(), flight.gap, flight.probe.clone())
     }
 
     fn end_gap(&mut self, mut flight: Box<Flight>, part: Part) {
@@ -268,7 +249,7 @@ impl Machine {
         }
         let mut error = BytesMut::new();
         put_error(&mut error, "ERROR", code, text);
-        if self.seen_status() == TxStatus::Idle && unit.end != End::Flush {
+        if self.standing.seen() == TxStatus::Idle && unit.end != End::Flush {
             put_ready(&mut error, TxStatus::Idle);
             self.show(&error);
             return self.next();
@@ -288,7 +269,7 @@ impl Machine {
     /// ROLLBACK and DISCARD ALL. A simple Query is right here: nothing of the client's is to survive.
     pub(super) fn send_reset(&mut self) {
         let mut flight = Flight::new(Unit::default(), Kind::Reset);
-        let rollback = (self.seen_status() != TxStatus::Idle).then_some("ROLLBACK");
+        let rollback = (self.standing.seen() != TxStatus::Idle).then_some("ROLLBACK");
         frontend::sync(&mut self.to_server);
         flight.script.push(Part::Reset, Await::Sync);
         for sql in rollback.into_iter().chain(["DISCARD ALL"]) {

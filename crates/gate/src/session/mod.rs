@@ -14,17 +14,22 @@ mod client;
 #[cfg(test)]
 mod corpus;
 mod drive;
+mod follow;
 #[cfg(test)]
 mod fuzz;
 mod gap;
+#[cfg(test)]
+mod passing;
 pub(crate) mod reply;
 pub(crate) mod rewrite;
 mod sasl;
 pub(crate) mod script;
 mod server;
 mod stand_in;
+mod standing;
 pub(crate) mod statements;
 mod unit;
+mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -35,14 +40,18 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::drive::drive;
 use self::reply::Reply;
 use self::script::Script;
+use self::standing::Standing;
 use self::statements::Statements;
 use self::unit::Unit;
-use crate::event::{Event, Gap, Release, TxStatus};
+use self::watched::Watched;
+use crate::event::{Event, Gap, Release, Seen, Told};
 use crate::frame::{Decoder, Side};
 use crate::{Shared, Upstream};
 
 /// Output waiting above this keeps the gate from reading more of what produces it.
 const BACKPRESSURE: usize = 1024 * 1024;
+/// The same on the way to the server: a client must not get far ahead of it.
+const AHEAD: usize = 64 * 1024;
 /// Held messages of a client above this keep the gate from reading more of them.
 const QUEUE: usize = 32 * 1024 * 1024;
 
@@ -74,6 +83,8 @@ pub(crate) enum Command {
     Cancel(oneshot::Sender<CancelTo>),
     /// A cancel request has been handed to the server and the server has acted on it.
     Cancelled,
+    /// The watcher has taken note of a batch.
+    Heard,
 }
 
 /// What becomes of a cancel request.
@@ -143,6 +154,12 @@ impl Session {
         self.send(Command::Reset);
     }
 
+    /// After [`crate::Seen::Passed`]: it has been taken note of. A client whose batches nobody takes note of is not read
+    /// from any more.
+    pub fn heard(&self) {
+        self.send(Command::Heard);
+    }
+
     /// Ends the session both ways. A statement that runs at the server is not broken off by this.
     pub fn close(&self) {
         self.send(Command::Close);
@@ -202,16 +219,6 @@ pub(crate) enum Kind {
     Reset,
 }
 
-/// What the server has done since the last ReadyForQuery and still keeps to itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unsynced {
-    Nothing,
-    /// Executed in an implicit transaction: Sync will commit it.
-    Work,
-    /// Failed: everything up to the next Sync is skipped.
-    Failed,
-}
-
 /// Messages at the server, with what is known of the answer.
 #[derive(Debug)]
 pub(crate) struct Flight {
@@ -249,8 +256,8 @@ pub(crate) struct Machine {
     startup: Option<BTreeMap<String, String>>,
     shared: Arc<Shared>,
     upstream: Upstream,
-    /// Gone with [`Event::Closed`], the last one.
-    events: Option<mpsc::UnboundedSender<Event>>,
+    /// Gone with the last thing it is told: that the session is over.
+    told: Option<Told>,
     phase: Phase,
     state: State,
     from_client: Decoder,
@@ -262,9 +269,7 @@ pub(crate) struct Machine {
     queue: VecDeque<Unit>,
     /// Invariant: total length of the bytes in `queue`.
     queued: usize,
-    /// As in the last ReadyForQuery that the client saw or will see.
-    status: TxStatus,
-    unsynced: Unsynced,
+    standing: Standing,
     /// Cancel requests on their way to the server. Invariant: nothing new is sent while there are any.
     cancels: u32,
     reset_wanted: bool,
@@ -272,6 +277,8 @@ pub(crate) struct Machine {
     ahead: Option<Arc<str>>,
     /// Replication: everything passes.
     raw: bool,
+    /// Nobody holds anything: what passes is only read along.
+    watched: Option<Box<Watched>>,
     /// The server has offered to bind the channel, and the client was not told.
     unbound: bool,
     client_gone: bool,
@@ -290,6 +297,12 @@ impl Machine {
         let raw = startup
             .get("replication")
             .is_some_and(|value| !matches!(value.as_str(), "false" | "off" | "no" | "0"));
+        let watched = matches!(shared.told, Told::Watcher(_));
+        let decoder = if watched {
+            Decoder::cutting
+        } else {
+            Decoder::new
+        };
         Machine {
             to_client: BytesMut::new(),
             to_server: BytesMut::new(),
@@ -297,19 +310,19 @@ impl Machine {
             tag,
             pid: 0,
             startup: Some(startup),
-            events: Some(shared.events.clone()),
+            watched: watched.then(Box::default),
+            told: Some(shared.told.clone()),
             shared,
             upstream,
             phase: Phase::Startup,
             state: State::Rest,
-            from_client: Decoder::new(Side::Client),
-            from_server: Decoder::new(Side::Server),
+            from_client: decoder(Side::Client),
+            from_server: decoder(Side::Server),
             names: Statements::default(),
             partial: Unit::default(),
             queue: VecDeque::new(),
             queued: 0,
-            status: TxStatus::Idle,
-            unsynced: Unsynced::Nothing,
+            standing: Standing::default(),
             cancels: 0,
             reset_wanted: false,
             ahead: None,
@@ -321,14 +334,18 @@ impl Machine {
     }
 
     fn emit(&self, event: Event) {
-        if let Some(events) = &self.events {
+        if let Some(Told::Lab(events)) = &self.told {
             // Nobody listens any more: the lab is gone, and the gate with it in a moment.
             let _ = events.send(event);
         }
     }
 
     pub fn command(&mut self, command: Command) {
+        let Some(command) = self.while_watched(command) else {
+            return;
+        };
         match command {
+            Command::Heard => {}
             Command::Release(how) => self.release(how),
             Command::CommitGap => self.commit_gap(),
             Command::Precede(sql) => self.precede(sql),
@@ -377,8 +394,12 @@ impl Machine {
     pub fn wants_client(&self) -> bool {
         matches!(self.phase, Phase::Startup | Phase::Ready)
             && !self.client_gone
-            && self.to_server.len() < BACKPRESSURE
+            && self.to_server.len() < AHEAD
             && self.queued < QUEUE
+            && self
+                .watched
+                .as_ref()
+                .is_none_or(|watched| watched.keeps_up())
     }
 
     /// Whether more of the server's bytes are wanted.
@@ -445,12 +466,16 @@ impl Machine {
             });
         }
         if self.startup.is_none() {
+            self.tell_watcher(|session| Seen::Closed {
+                session,
+                reason: reason.clone(),
+            });
             self.emit(Event::Closed {
                 session: self.session.id,
                 reason: reason.clone(),
             });
         }
-        self.events = None;
+        self.told = None;
         self.phase = Phase::Closed(reason);
     }
 }

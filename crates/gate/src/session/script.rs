@@ -41,17 +41,21 @@ pub(crate) enum Await {
     Function,
 }
 
-/// The answers due, first one first.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    due: VecDeque<(Part, Await)>,
+/// The answers due, first one first, each with what it belongs to.
+#[derive(Debug)]
+pub(crate) struct Script<Of = Part> {
+    due: VecDeque<(Of, Await)>,
+}
+
+impl<Of> Default for Script<Of> {
+    fn default() -> Self {
+        Script {
+            due: VecDeque::new(),
+        }
+    }
 }
 
 impl Script {
-    pub fn push(&mut self, part: Part, due: Await) {
-        self.due.push_back((part, due));
-    }
-
     /// Answers to [`crate::frontend::own_statement`].
     pub fn push_own(&mut self, part: Part) {
         for due in [
@@ -66,16 +70,37 @@ impl Script {
         }
     }
 
+    pub fn part(&mut self) -> Option<Part> {
+        self.front().map(|(part, _)| *part)
+    }
+
+    /// COPY FROM STDIN has begun.
+    pub fn copy_begins(&mut self) -> CopyBegins {
+        let extended = matches!(self.front(), Some((_, Await::Execute(_))));
+        match self.behind_copy() {
+            None if extended => CopyBegins::Extended,
+            None => CopyBegins::Simple,
+            Some(_) => CopyBegins::SentAlready,
+        }
+    }
+}
+
+impl<Of> Script<Of> {
+    pub fn push(&mut self, of: Of, due: Await) {
+        self.due.push_back((of, due));
+    }
+
+    /// How many answers are due, counting what none comes for.
+    pub fn count(&self) -> usize {
+        self.due.len()
+    }
+
     /// What is due next.
-    pub fn front(&mut self) -> Option<&(Part, Await)> {
+    pub fn front(&mut self) -> Option<&(Of, Await)> {
         while let Some((_, Await::Flush | Await::CopyEnd)) = self.due.front() {
             self.due.pop_front();
         }
         self.due.front()
-    }
-
-    pub fn part(&mut self) -> Option<Part> {
-        self.front().map(|(part, _)| *part)
     }
 
     /// Takes note of a message of the server (other than the asynchronous ones and errors).
@@ -116,17 +141,28 @@ impl Script {
             .collect()
     }
 
-    /// COPY FROM STDIN has begun: the server ignores Sync and Flush up to the end of the data.
-    pub fn copy_begins(&mut self) -> CopyBegins {
-        let extended = matches!(self.front(), Some((_, Await::Execute(_))));
+    /// What was sent behind a COPY FROM STDIN that has begun, but for what the server ignores up to the end of the data:
+    /// Sync and Flush.
+    pub fn behind_copy(&mut self) -> Option<&Await> {
         while let Some((_, Await::Sync | Await::Flush)) = self.due.get(1) {
             self.due.remove(1);
         }
-        match self.due.get(1) {
-            None if extended => CopyBegins::Extended,
-            None => CopyBegins::Simple,
-            Some(_) => CopyBegins::SentAlready,
+        self.due.get(1).map(|(_, due)| due)
+    }
+
+    /// Makes everything up to the next Sync belong to what is due now; returns what that Sync belonged to, if there is one.
+    pub fn join_to_sync(&mut self) -> Option<Of>
+    where
+        Of: Copy,
+    {
+        let of = self.due.front()?.0;
+        for (belongs, due) in self.due.iter_mut().skip(1) {
+            let before = std::mem::replace(belongs, of);
+            if matches!(due, Await::Sync) {
+                return Some(before);
+            }
         }
+        None
     }
 
     pub fn is_empty(&mut self) -> bool {

@@ -3,8 +3,9 @@
 use bytes::BytesMut;
 
 use super::script::{Await, CopyBegins, Part};
+use super::standing::Unsynced;
 use super::unit::End;
-use super::{Copy, Flight, Kind, Machine, Phase, State, Unsynced, sasl};
+use super::{Copy, Flight, Kind, Machine, Phase, State, sasl};
 use crate::Upstream;
 use crate::backend;
 use crate::event::{Event, Gap, TxStatus};
@@ -18,9 +19,13 @@ impl Machine {
             input.clear();
             return Ok(());
         }
+        if self.watched.is_some() && self.phase != Phase::Startup {
+            self.pass_server(input);
+            return Ok(());
+        }
         while let Some(frame) = self.from_server.next(input)? {
             self.server_frame(&frame)?;
-            if self.raw && self.phase != Phase::Startup {
+            if (self.raw || self.watched.is_some()) && self.phase != Phase::Startup {
                 return self.server_bytes(input);
             }
         }
@@ -130,12 +135,16 @@ impl Machine {
             b'Z' => {
                 self.phase = Phase::Ready;
                 let startup = self.startup.take().unwrap_or_default();
-                self.emit(Event::Opened {
-                    session: self.session.clone(),
-                    tag: self.tag,
-                    pid: self.pid,
-                    startup,
-                });
+                if self.watched.is_some() {
+                    self.watch_begins(startup);
+                } else {
+                    self.emit(Event::Opened {
+                        session: self.session.clone(),
+                        tag: self.tag,
+                        pid: self.pid,
+                        startup,
+                    });
+                }
                 self.next();
             }
             _ => {}
@@ -188,7 +197,7 @@ impl Machine {
                     }
                 }
                 if flight.script.is_empty() {
-                    self.unsynced = Unsynced::Failed;
+                    self.standing.unsynced = Unsynced::Failed;
                 }
             }
             b'G' => {
@@ -249,8 +258,7 @@ impl Machine {
 
     /// A ReadyForQuery for the client.
     pub(super) fn ready(&mut self, status: TxStatus) {
-        self.status = status;
-        self.unsynced = Unsynced::Nothing;
+        self.standing.ready(status);
         if status == TxStatus::Idle && self.queue.is_empty() && self.partial.bytes.is_empty() {
             self.names.transaction_over();
         }

@@ -6,8 +6,9 @@
 use bytes::BytesMut;
 
 use super::script::{Await, Part};
+use super::standing::Unsynced;
 use super::unit::{End, Unit};
-use super::{Flight, Kind, Machine, State, Unsynced};
+use super::{Flight, Kind, Machine, State};
 use crate::backend::put_ready;
 use crate::event::{Release, TxStatus};
 use crate::frame::message;
@@ -18,7 +19,8 @@ impl Machine {
             State::Waiting(unit) => can_be_answered(unit),
             _ => false,
         };
-        if !held || self.unsynced == Unsynced::Failed || self.status != TxStatus::Failed {
+        let standing = self.standing;
+        if !held || standing.unsynced == Unsynced::Failed || standing.status != TxStatus::Failed {
             return self.release(Release::default());
         }
         let Some(mut unit) = self.take_waiting("stand in") else {

@@ -55,6 +55,13 @@ impl Default for Unit {
 impl Unit {
     /// Adds a message; `end` tells whether the unit is complete with it.
     pub fn add(&mut self, frame: &Frame, names: &mut Statements) -> Result<(), Malformed> {
+        self.note(frame, names)?;
+        self.bytes.extend_from_slice(&frame.bytes);
+        Ok(())
+    }
+
+    /// As [`Unit::add`], without keeping the message itself.
+    pub fn note(&mut self, frame: &Frame, names: &mut Statements) -> Result<(), Malformed> {
         let due = match frame.tag {
             b'P' => Some(Await::Parse(Some(names.parse(frontend::parse(frame)?)))),
             b'B' => {
@@ -75,18 +82,12 @@ impl Unit {
             b'S' => self.ends(End::Sync, Await::Sync),
             b'Q' => {
                 let sql = frontend::query(frame)?.into();
-                self.statements.push(Statement {
-                    sql,
-                    params: Vec::new(),
-                });
+                self.statements.push(Statement::of(sql));
                 self.ends(End::Query, Await::Query)
             }
             b'F' => {
                 let sql = format!("function call {}", frontend::function(frame)?).into();
-                self.statements.push(Statement {
-                    sql,
-                    params: Vec::new(),
-                });
+                self.statements.push(Statement::of(sql));
                 self.ends(End::Function, Await::Function)
             }
             b'd' => None,
@@ -96,7 +97,6 @@ impl Unit {
             }
             _ => return Err(Malformed::order(frame.tag, "a query")),
         };
-        self.bytes.extend_from_slice(&frame.bytes);
         self.awaits.extend(due);
         Ok(())
     }

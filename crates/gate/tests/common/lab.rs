@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use deadheat_gate::{Batch, Door, Event, Gap, Gate, Ran, Release, Session, TxStatus, Upstream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -13,6 +14,12 @@ pub enum Policy {
     Bare,
     /// Queries and DML get a gap, what runs in a transaction gets a probe.
     Gap,
+    /// Nothing is held at all: a gate that only looks.
+    Watch,
+}
+
+impl Policy {
+    pub const ALL: [Policy; 3] = [Policy::Bare, Policy::Gap, Policy::Watch];
 }
 
 pub struct Lab {
@@ -27,6 +34,8 @@ pub struct Seen {
     pub batches: Vec<Batch>,
     pub replies: Vec<Ran>,
     pub closed: Vec<String>,
+    /// What a gate that only looks could not follow.
+    pub lost: Vec<String>,
 }
 
 pub const PROBE: &str =
@@ -50,9 +59,21 @@ impl Lab {
     }
 
     pub async fn behind(upstream: Upstream, policy: Policy, door: Door) -> Lab {
+        if policy == Policy::Watch {
+            return Lab::watching(upstream, door).await;
+        }
         let (gate, events) = gate_behind(upstream, door).await;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let task = tokio::spawn(serve(events, policy, Arc::clone(&seen)));
+        Lab { gate, seen, task }
+    }
+
+    async fn watching(upstream: Upstream, door: Door) -> Lab {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (told, events) = mpsc::unbounded_channel();
+        let gate = Gate::watching(listener, upstream, told, door).expect("a gate");
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let task = tokio::spawn(look(events, Arc::clone(&seen)));
         Lab { gate, seen, task }
     }
 }
@@ -60,6 +81,34 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+async fn look(mut events: mpsc::UnboundedReceiver<deadheat_gate::Seen>, seen: Arc<Mutex<Seen>>) {
+    use deadheat_gate::Seen::{Closed, Lost, Opened, Passed};
+    let mut sessions: BTreeMap<u32, Session> = BTreeMap::new();
+    while let Some(event) = events.recv().await {
+        let mut seen = seen.lock().expect("no panic");
+        match event {
+            Opened { session, .. } => {
+                sessions.insert(session.id(), session);
+            }
+            Passed {
+                session,
+                batch,
+                reply,
+                ..
+            } => {
+                sessions[&session].heard();
+                seen.batches.push(batch);
+                seen.replies.push(reply);
+            }
+            Lost { why, .. } => seen.lost.push(why),
+            Closed { session, reason } => {
+                sessions.remove(&session);
+                seen.closed.push(reason);
+            }
+        }
     }
 }
 

@@ -58,7 +58,7 @@ async fn steps(addr: SocketAddr, database: &str, script: &[Do]) -> Vec<Message> 
     seen
 }
 
-/// Plays a script directly, and through the gate both ways.
+/// Plays a script directly, and through the gate in all ways.
 pub async fn same(script: &[Do]) -> Vec<Message> {
     let server = Server::shared();
     let database = server.database().await;
@@ -67,11 +67,12 @@ pub async fn same(script: &[Do]) -> Vec<Message> {
     direct.run(CLEAN).await;
     let expected = play(server.addr(), &database, script).await;
     assert!(!expected.is_empty(), "the script reads something");
-    for policy in [Policy::Bare, Policy::Gap] {
+    for policy in Policy::ALL {
         let lab = Lab::open(server.unix(), policy).await;
         direct.run(CLEAN).await;
         let seen = play(lab.gate.addr(), &database, script).await;
         assert_eq!(expected, seen, "{policy:?}");
+        assert!(lab.seen.lock().expect("no panic").lost.is_empty());
     }
     expected
 }

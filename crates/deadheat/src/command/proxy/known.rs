@@ -29,6 +29,7 @@ struct Base {
 pub(super) struct Known {
     target: Target,
     bases: BTreeMap<String, Base>,
+    ended: bool,
 }
 
 /// What a statement is, and what it touched.
@@ -49,7 +50,13 @@ impl Known {
         Self {
             target,
             bases: BTreeMap::new(),
+            ended: false,
         }
+    }
+
+    /// What is known is all that will be known.
+    pub fn end(&mut self) {
+        self.ended = true;
     }
 
     /// Makes sure that the database is known; returns what the user should be told.
@@ -57,13 +64,13 @@ impl Known {
         let now = Instant::now();
         let known = self.bases.get_mut(database);
         let left_alone = |base: &Base| base.not_before.is_some_and(|then| now < then);
-        if known
+        let current = known
             .as_deref()
-            .is_some_and(|base| !base.stale || left_alone(base))
-        {
+            .is_some_and(|base| !base.stale || left_alone(base));
+        if current || self.ended {
             return None;
         }
-        // Everything that passes waits for this: it must not take long, whatever the server is busy with.
+        // What has passed is told later for this: it must not take long, whatever the server is busy with.
         let read = tokio::time::timeout(LONGEST, self.target.catalog(database)).await;
         let read = read.unwrap_or_else(|_| Err("the server takes too long".to_owned()));
         let (catalog, why) = match (read, known) {

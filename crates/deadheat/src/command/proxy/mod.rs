@@ -17,7 +17,7 @@ use std::io::{Write, stderr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use deadheat_gate::{Door, Event, Gate, ToClients};
+use deadheat_gate::{Door, Gate, Seen, ToClients};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -46,8 +46,8 @@ pub fn run(proxy: &Proxy, interrupted: &Interrupted) -> Result<u8, Problem> {
 async fn serve(proxy: &Proxy, interrupted: &Interrupted) -> Result<u8, Problem> {
     let target = Target::read(&proxy.to)?;
     let listener = listen(proxy).await?;
-    let (send, mut events) = mpsc::unbounded_channel();
-    let gate = Gate::on(listener, target.upstream()?, 0, send, door(proxy)?)
+    let (send, mut seen) = mpsc::unbounded_channel();
+    let gate = Gate::watching(listener, target.upstream()?, send, door(proxy)?)
         .map_err(|error| Problem::other(format!("cannot listen: {error}"), None))?;
     announce(&gate, &target, proxy.tls);
     let form = if proxy.json {
@@ -55,32 +55,62 @@ async fn serve(proxy: &Proxy, interrupted: &Interrupted) -> Result<u8, Problem> 
     } else {
         Form::Text(style())
     };
-    let mut lines = Lines::new(form);
-    let mut watch = Watch::new(target);
-    let mut summary = Summary::default();
-    let filter = Filter::new(proxy);
-    let mut readable = true;
-    while readable && !interrupted.load(Ordering::SeqCst) {
-        let event = match tokio::time::timeout(LOOK, events.recv()).await {
-            Ok(Some(event)) => event,
+    let mut log = Log {
+        watch: Watch::new(target),
+        filter: Filter::new(proxy),
+        lines: Lines::new(form),
+        summary: Summary::default(),
+        readable: true,
+    };
+    while log.readable && !interrupted.load(Ordering::SeqCst) {
+        match tokio::time::timeout(LOOK, seen.recv()).await {
+            Ok(Some(seen)) => log.take(seen).await?,
             Ok(None) => break,
-            Err(_) => continue,
-        };
-        for heard in watch.hear(event).await {
-            if let Heard::Statement(statement) = &heard {
-                if !filter.wants(statement) {
-                    continue;
-                }
-                summary.add(statement);
-            }
-            readable &= lines.print(&heard)?;
+            Err(_) => {}
         }
     }
     drop(gate);
-    if readable {
-        lines.sum_up(&summary)?;
+    // What has passed is told, though the end has come; connections that end by it are not.
+    log.watch.end();
+    while let Ok(seen) = seen.try_recv() {
+        if !matches!(seen, Seen::Closed { .. }) {
+            log.take(seen).await?;
+        }
     }
+    log.sum_up()?;
     Ok(0)
+}
+
+/// What becomes of what is seen.
+struct Log {
+    watch: Watch,
+    filter: Filter,
+    lines: Lines,
+    summary: Summary,
+    /// Whether anybody still reads it.
+    readable: bool,
+}
+
+impl Log {
+    async fn take(&mut self, seen: Seen) -> Result<(), Problem> {
+        for heard in self.watch.hear(seen).await {
+            if let Heard::Statement(statement) = &heard {
+                if !self.filter.wants(statement) {
+                    continue;
+                }
+                self.summary.add(statement);
+            }
+            self.readable = self.readable && self.lines.print(&heard)?;
+        }
+        Ok(())
+    }
+
+    fn sum_up(&mut self) -> Result<(), Problem> {
+        if self.readable {
+            self.lines.sum_up(&self.summary)?;
+        }
+        Ok(())
+    }
 }
 
 /// Opens the port, on this machine unless more is asked for expressly.
@@ -113,10 +143,7 @@ async fn listen(proxy: &Proxy) -> Result<TcpListener, Problem> {
 
 /// Who is let in, and how.
 fn door(proxy: &Proxy) -> Result<Door, Problem> {
-    let mut door = Door {
-        runs_for_the_gone: true,
-        ..Door::default()
-    };
+    let mut door = Door::default();
     if !proxy.tls {
         return Ok(door);
     }
@@ -141,9 +168,4 @@ fn announce(gate: &Gate, target: &Target, tls: bool) {
         gate.addr(),
         target.shown()
     );
-}
-
-/// Whether the event is one that nobody has to answer.
-fn is_quiet(event: &Event) -> bool {
-    matches!(event, Event::Withdrawn { .. } | Event::Reset { .. })
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use deadheat_gate::{Batch, Event, Ran, Release, Session, SqlError, TxStatus};
+use deadheat_gate::{Batch, Ran, Seen, Session, SqlError, TxStatus};
 
-use super::is_quiet;
 use super::known::{Known, Touched};
 use super::target::Target;
 
@@ -65,8 +64,6 @@ struct Conn {
     number: u32,
     database: String,
     transaction: Option<u64>,
-    /// The batch that the server is at work on.
-    running: Option<(Batch, SystemTime, Instant)>,
     burst: Burst,
 }
 
@@ -111,19 +108,24 @@ impl Watch {
         }
     }
 
-    /// Takes an event, lets go of what is held, and returns what there is to say.
-    pub async fn hear(&mut self, event: Event) -> Vec<Heard> {
-        if is_quiet(&event) {
-            return Vec::new();
-        }
-        match event {
-            Event::Opened {
-                session, startup, ..
-            } => self.opened(session, &startup).await,
-            Event::Arrived { session, batch } => self.arrived(session, batch).await,
-            Event::Ran { session, reply } => self.ran(session, &reply),
-            Event::Closed { session, reason } => self.closed(session, reason),
-            Event::Withdrawn { .. } | Event::Reset { .. } => Vec::new(),
+    /// From now on nothing is asked of the server any more.
+    pub fn end(&mut self) {
+        self.known.end();
+    }
+
+    /// Takes note of what was seen, and returns what there is to say.
+    pub async fn hear(&mut self, seen: Seen) -> Vec<Heard> {
+        match seen {
+            Seen::Opened { session, startup } => self.opened(session, &startup).await,
+            Seen::Passed {
+                session,
+                batch,
+                reply,
+                at,
+                took,
+            } => self.passed(session, &batch, &reply, (at, took)).await,
+            Seen::Lost { session, why } => self.lost(session, &why),
+            Seen::Closed { session, reason } => self.closed(session, reason),
         }
     }
 
@@ -145,7 +147,6 @@ impl Watch {
             number: self.connections,
             database,
             transaction: None,
-            running: None,
             burst: Burst::default(),
             handle,
         };
@@ -154,16 +155,16 @@ impl Watch {
         remark.into_iter().chain([heard]).collect()
     }
 
-    async fn arrived(&mut self, session: u32, batch: Batch) -> Vec<Heard> {
-        let Some(conn) = self.conns.get_mut(&session) else {
-            return Vec::new();
-        };
-        let at = (SystemTime::now(), Instant::now());
-        conn.handle.release(Release::default());
-        conn.running = Some((batch, at.0, at.1));
-        // A catalogue that has changed is read again while the server is at work.
-        let remark = self.known.learn(&conn.database).await;
-        remark.map(Heard::Remark).into_iter().collect()
+    fn lost(&self, session: u32, why: &str) -> Vec<Heard> {
+        let conn = self.conns.get(&session);
+        conn.map(|conn| {
+            Heard::Remark(format!(
+                "connection {} goes on unread, because {why}",
+                conn.number
+            ))
+        })
+        .into_iter()
+        .collect()
     }
 
     fn closed(&mut self, session: u32, reason: String) -> Vec<Heard> {
@@ -177,15 +178,21 @@ impl Watch {
         }]
     }
 
-    fn ran(&mut self, session: u32, reply: &Ran) -> Vec<Heard> {
+    async fn passed(
+        &mut self,
+        session: u32,
+        batch: &Batch,
+        reply: &Ran,
+        (at, time): (Instant, Duration),
+    ) -> Vec<Heard> {
         let Some(conn) = self.conns.get_mut(&session) else {
             return Vec::new();
         };
-        conn.handle.deliver();
-        let Some((batch, at, began)) = conn.running.take() else {
-            return Vec::new();
-        };
-        let time = began.elapsed();
+        conn.handle.heard();
+        // A catalogue that has changed since is read again.
+        let remark = self.known.learn(&conn.database).await;
+        let mut heard: Vec<Heard> = remark.map(Heard::Remark).into_iter().collect();
+        let at = SystemTime::now() - at.elapsed();
         if conn.transaction.is_none()
             && (batch.status != TxStatus::Idle || reply.status != TxStatus::Idle)
         {
@@ -196,8 +203,7 @@ impl Watch {
         if reply.status == TxStatus::Idle {
             conn.transaction = None;
         }
-        let touched = self.known.touched(&conn.database, session, &batch, reply);
-        let mut heard = Vec::new();
+        let touched = self.known.touched(&conn.database, session, batch, reply);
         let count = batch.statements.len();
         // What was answered before the error has a tag; what comes behind it did not run.
         let ended = match reply.error {
