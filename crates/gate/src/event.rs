@@ -169,8 +169,22 @@ pub struct Release {
     /// Run it with a commit gap. Ignored inside a transaction, for batches ended by Flush, for COPY FROM STDIN, and for
     /// texts that have refused to run inside a transaction block before.
     pub gap: bool,
+    /// Keep the gap open though nothing was written, for what may draw from a sequence: whether the server gives such a
+    /// transaction an id is chance (it logs a sequence every 32 values, and anew after a checkpoint).
+    pub keep: bool,
     /// One statement to run right behind it on the same connection; its rows come back in [`Ran::probe`].
     pub probe: Option<Arc<str>>,
+}
+
+impl Release {
+    /// With a gap or not, kept or not, and without a probe.
+    pub fn unasked(gap: bool, keep: bool) -> Self {
+        Self {
+            gap,
+            keep,
+            probe: None,
+        }
+    }
 }
 
 /// The commit gap of a reply.

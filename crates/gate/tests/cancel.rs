@@ -77,7 +77,10 @@ async fn a_running_statement_is_cancelled_at_the_server() {
     for gap in [false, true] {
         wire.send(&query("select pg_sleep(600)")).await;
         arrived(&mut events).await;
-        session.release(Release { gap, probe: None });
+        session.release(Release {
+            gap,
+            ..Release::default()
+        });
         // Running, not only released.
         let mut watcher = Wire::tcp(server.addr(), "postgres").await;
         let sleeping = format!(

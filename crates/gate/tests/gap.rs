@@ -78,6 +78,7 @@ async fn the_work_is_invisible_until_the_gap_is_committed() {
     session.release(Release {
         gap: true,
         probe: Some(PROBE.into()),
+        ..Release::default()
     });
     let reply = hand.ran(&session).await;
     assert_eq!(reply.gap, Gap::Open);
@@ -114,6 +115,27 @@ async fn what_only_reads_commits_at_once() {
 }
 
 #[tokio::test]
+async fn a_gap_that_is_to_be_kept_stays_open_though_nothing_was_written() {
+    let mut hand = Hand::new().await;
+    hand.direct.run("create sequence s").await;
+    let (mut wire, session) = hand.open().await;
+    // The first value is logged, and so the transaction gets an id; the next 32 are not.
+    for _ in 0..3 {
+        wire.send(&query("select nextval('s') > 0")).await;
+        hand.arrived(&session).await;
+        session.release(Release {
+            keep: true,
+            ..with_gap()
+        });
+        assert_eq!(hand.ran(&session).await.gap, Gap::Open);
+        session.commit_gap();
+        assert_eq!(hand.ran(&session).await.gap, Gap::Closed);
+        session.deliver();
+        assert_eq!(tags(&wire.until(b'Z').await), "TDCZ");
+    }
+}
+
+#[tokio::test]
 async fn an_error_in_the_gap_rolls_back() {
     let mut hand = Hand::new().await;
     let (mut wire, session) = hand.open().await;
@@ -125,6 +147,7 @@ async fn an_error_in_the_gap_rolls_back() {
     session.release(Release {
         gap: true,
         probe: Some(PROBE.into()),
+        ..Release::default()
     });
     let reply = hand.ran(&session).await;
     assert_eq!(

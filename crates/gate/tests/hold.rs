@@ -28,6 +28,7 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
     session.release(Release {
         gap: true,
         probe: Some(PROBE.into()),
+        ..Release::default()
     });
     let reply = hand.ran(&session).await;
     assert_eq!(
@@ -49,6 +50,7 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
     session.release(Release {
         gap: false,
         probe: Some(PROBE.into()),
+        ..Release::default()
     });
     let reply = hand.ran(&session).await;
     assert_eq!(
@@ -62,6 +64,7 @@ async fn the_probe_sees_the_clients_transaction_and_disturbs_nothing() {
     session.release(Release {
         gap: false,
         probe: Some(PROBE.into()),
+        ..Release::default()
     });
     let reply = hand.ran(&session).await;
     assert_eq!((reply.probe, reply.status), (None, TxStatus::Failed));

@@ -90,7 +90,10 @@ async fn when_it_fails_the_client_sees_one_error_and_can_go_on() {
         wire.send(&batch).await;
         hand.arrived(&session).await;
         session.precede("select 1 / 0".into());
-        session.release(Release { gap, probe: None });
+        session.release(Release {
+            gap,
+            ..Release::default()
+        });
         let ran = hand.ran(&session).await;
         assert_eq!(ran.error.map(|error| error.code).as_deref(), Some("22012"));
         session.deliver();

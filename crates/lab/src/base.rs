@@ -43,6 +43,7 @@ pub const FIRST_OFFSET: i64 = 1009;
 pub const NEXT_OFFSET: i64 = 7;
 
 /// A database and what the lab knows of it.
+#[allow(clippy::struct_excessive_bools)] // independent facts about one database
 pub(crate) struct Base {
     /// Its name in the scenario; empty for the only one.
     pub label: String,
@@ -66,6 +67,8 @@ pub(crate) struct Base {
     /// What every run starts from.
     start: BTreeMap<String, Table>,
     blocking: Option<Statement>,
+    /// Whether every row is where it was at the start of the run before.
+    pub exact: bool,
 }
 
 impl Base {
@@ -87,6 +90,7 @@ impl Base {
             names: BTreeMap::new(),
             start: BTreeMap::new(),
             blocking: None,
+            exact: false,
         }
     }
 
@@ -106,6 +110,7 @@ impl Base {
             .await?;
         self.sequences = usize::try_from(counted.get::<_, i64>(0)).unwrap_or(0);
         self.start = self.all_tables().await?;
+        self.exact = false;
         self.analyst = Analyst::new(catalog);
         self.probe = self.analyst.probe();
         self.ledger = Ledger::new();
@@ -142,6 +147,7 @@ impl Base {
         let written = self.ledger.written();
         let all = written.everything || written.schema || self.utility;
         touched.add_tables(index, &written.tables, all);
+        touched.add(&Touched::default().and_serializable(written.serializable));
     }
 
     /// How many sequences it has, those of identity columns included.
@@ -236,16 +242,27 @@ impl Base {
         }
     }
 
-    /// Puts back what was written. Returns `false` when the schema changed: then only a fresh clone helps.
-    pub async fn put_back(&mut self, advance: bool) -> Result<bool, Trouble> {
-        let written = self.written();
+    /// Puts back what was written; `exactly`: each row to its place, and the first time of all tables. Returns `false`
+    /// when the schema changed: then only a fresh clone helps.
+    pub async fn put_back(&mut self, advance: bool, exactly: bool) -> Result<bool, Trouble> {
+        let written = if exactly && !self.exact {
+            Written::Everything
+        } else {
+            self.written()
+        };
         let written_all = self.ledger.written();
         if (written_all.schema || written_all.everything)
             && self.database.schema_stamp().await? != self.stamp
         {
             return Ok(false);
         }
-        match self.database.reset(&written).await {
+        self.exact = exactly;
+        let reset = if exactly {
+            self.database.reset_exactly(&written).await
+        } else {
+            self.database.reset(&written).await
+        };
+        match reset {
             Err(deadheat_sandbox::Error::CopyInstead(why)) => {
                 tracing::debug!(why, "rows could not be put back");
                 return Ok(false);

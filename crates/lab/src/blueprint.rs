@@ -13,6 +13,7 @@ use crate::http::Browsers;
 use crate::lab::Lab;
 use crate::outside::{Outside, Players};
 use crate::service::{LOG_LINES, as_env, fixed_port, shown};
+use crate::turns::Turns;
 
 /// A scenario whose databases are set up.
 pub struct Blueprint {
@@ -24,6 +25,8 @@ pub struct Blueprint {
     pub(crate) cure: Arc<Cure>,
     /// Who plays the actors that are attached.
     pub(crate) players: Players,
+    /// Whose turn it is on the servers.
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -69,6 +72,7 @@ impl Blueprint {
             browsers: Browsers::new(),
             cure: Arc::default(),
             players: None,
+            turns: Arc::default(),
         };
         drawn.with_before().await
     }
@@ -96,6 +100,7 @@ impl Blueprint {
             browsers: self.browsers.clone(),
             cure: Arc::default(),
             players: self.players.clone(),
+            turns: Arc::clone(&self.turns),
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Lab {
     pub(crate) fresh: bool,
     /// What the last run has written.
     touched: Touched,
+    /// Whether a transaction of any run was serializable.
+    serializable: bool,
     profile: Profile,
 }
 
@@ -90,9 +92,13 @@ impl Lab {
             events,
             fresh: true,
             touched: Touched::default(),
+            serializable: false,
             profile: Profile::default(),
         };
+        let turns = Arc::clone(&lab.blueprint.turns);
+        let turn = turns.take(false).await;
         lab.furnish().await?;
+        drop(turn);
         Ok(lab)
     }
 
@@ -101,6 +107,8 @@ impl Lab {
     /// # Errors
     /// When a database cannot be put back or read.
     pub async fn start_tables(&mut self) -> Result<BTreeMap<String, Table>, Trouble> {
+        let turns = Arc::clone(&self.blueprint.turns);
+        let _turn = turns.take(self.serializable).await;
         self.put_back(false).await?;
         let mut tables = BTreeMap::new();
         for base in &self.stage.bases {
@@ -216,8 +224,18 @@ impl Lab {
         if std::mem::take(&mut self.stage.cold) {
             Box::pin(self.warm_up()).await?;
         }
+        let known = options.known.as_deref();
+        let strict = known.is_some_and(Touched::is_serializable);
+        self.serializable |= strict;
+        let turns = Arc::clone(&self.blueprint.turns);
+        let _turn = turns.take(self.serializable).await;
         let started = Instant::now();
         self.put_back(options.advance).await?;
+        if strict {
+            for base in &mut self.stage.bases {
+                base.ledger.heed_places();
+            }
+        }
         self.profile.add(Phase::Reset, started.elapsed());
         let started = Instant::now();
         self.fresh = false;
@@ -241,6 +259,7 @@ impl Lab {
         for (index, base) in self.stage.bases.iter().enumerate() {
             base.touched(index, &mut self.touched);
         }
+        self.serializable |= self.touched.is_serializable();
         let stuck = matches!(played.end, End::Stuck(_));
         let (mut record, explored) = self.record(played, options.serial).await?;
         if let Some(part) = &options.part {
@@ -260,6 +279,8 @@ impl Lab {
     /// # Errors
     /// As [`Lab::build`].
     pub async fn refurnish(&mut self) -> Result<(), Trouble> {
+        let turns = Arc::clone(&self.blueprint.turns);
+        let _turn = turns.take(self.serializable).await;
         self.furnish().await
     }
 
@@ -329,13 +350,15 @@ impl Lab {
 
     /// Puts everything back to where every run starts.
     async fn put_back(&mut self, advance: bool) -> Result<(), Trouble> {
-        if advance || !self.fresh {
+        let exactly = self.serializable;
+        let misplaced = exactly && self.stage.bases.iter().any(|base| !base.exact);
+        if advance || !self.fresh || misplaced {
             let mut same_schema = true;
             for base in &mut self.stage.bases {
-                same_schema &= base.put_back(advance).await?;
+                same_schema &= base.put_back(advance, exactly).await?;
             }
             if !same_schema {
-                self.after_schema_change(advance).await?;
+                self.after_schema_change(advance, exactly).await?;
             }
         }
         self.reset_services().await?;
@@ -344,7 +367,7 @@ impl Lab {
     }
 
     /// The run changed the schema: only fresh copies of the databases are as before.
-    async fn after_schema_change(&mut self, advance: bool) -> Result<(), Trouble> {
+    async fn after_schema_change(&mut self, advance: bool, exactly: bool) -> Result<(), Trouble> {
         let scenario = &self.blueprint.scenario;
         if !scenario.services.is_empty() || !scenario.before.is_empty() {
             // Services hold connections to the old copy, and what came before the runs is in it.
@@ -363,9 +386,9 @@ impl Lab {
             }
             self.recast().await?;
         }
-        if advance {
+        if advance || exactly {
             for base in &mut self.stage.bases {
-                base.put_back(advance).await?;
+                base.put_back(advance, exactly).await?;
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ mod service;
 mod stage;
 mod timer;
 mod touched;
+mod turns;
 mod window;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};

@@ -266,7 +266,8 @@ impl Stage {
         match &conn.phase {
             Phase::Executing(work) => {
                 base.ask_always |= !work.is_explained();
-                Ok(work.release(status, base.probe.clone(), base.ask_always))
+                let sequences = base.sequences() > 0;
+                Ok(work.release(status, base.probe.clone(), base.ask_always, sequences))
             }
             _ => Err(Trouble::bug("a batch was sent that is not about to run")),
         }

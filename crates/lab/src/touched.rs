@@ -13,12 +13,33 @@ pub struct Touched {
     tables: BTreeSet<(usize, u32)>,
     /// Any other table may have been written as well.
     all: bool,
+    /// Some transaction was serializable.
+    serializable: bool,
 }
 
 impl Touched {
     /// These tables (index of the database and oid), or everything.
     pub fn of(tables: BTreeSet<(usize, u32)>, all: bool) -> Self {
-        Self { tables, all }
+        Self {
+            tables,
+            all,
+            serializable: false,
+        }
+    }
+
+    /// The same, and whether some transaction is serializable.
+    #[must_use]
+    pub fn and_serializable(self, serializable: bool) -> Self {
+        Self {
+            serializable,
+            ..self
+        }
+    }
+
+    /// Whether some transaction is serializable: then runs are made one at a time on a server, and begin with every row where
+    /// it was.
+    pub fn is_serializable(&self) -> bool {
+        self.serializable
     }
 
     /// The tables: index of the database and oid.
@@ -33,10 +54,11 @@ impl Touched {
 
     /// Adds what another run has written; returns whether that is news.
     pub fn add(&mut self, other: &Self) -> bool {
-        let before = (self.tables.len(), self.all);
+        let before = (self.tables.len(), self.all, self.serializable);
         self.tables.extend(&other.tables);
         self.all |= other.all;
-        before != (self.tables.len(), self.all)
+        self.serializable |= other.serializable;
+        before != (self.tables.len(), self.all, self.serializable)
     }
 
     /// Adds tables of a database, or everything.

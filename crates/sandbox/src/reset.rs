@@ -43,6 +43,25 @@ impl Database {
     /// [`Error::CopyInstead`] when this cannot be done in place: the caller drops the database and forks its
     /// template. [`Error::NoSnapshot`] when there is nothing to return to.
     pub async fn reset(&self, written: &Written) -> Result<(), Error> {
+        let due = |oid: u32, snapshot: &Snapshot| self.is_due(oid, snapshot);
+        self.reset_where(written, due).await
+    }
+
+    /// As [`Database::reset`], and nothing is left of the rows that were: every row lies where it lay after the last exact
+    /// reset of its table, so that the server plans and locks the same way. Takes about half a millisecond a table more.
+    ///
+    /// # Errors
+    /// As [`Database::reset`].
+    pub async fn reset_exactly(&self, written: &Written) -> Result<(), Error> {
+        self.reset_where(written, |_, _| true).await
+    }
+
+    /// Puts the written tables back; those that are `due` are cleared of dead rows as well.
+    async fn reset_where(
+        &self,
+        written: &Written,
+        is_due: impl Fn(u32, &Snapshot) -> bool,
+    ) -> Result<(), Error> {
         let snapshot = self.snapshot.as_deref().ok_or(Error::NoSnapshot)?;
         let tables = snapshot.resolve(written)?;
         let replica = self.server.superuser;
@@ -61,10 +80,11 @@ impl Database {
         let due: Vec<u32> = tables
             .iter()
             .copied()
-            .filter(|oid| self.is_due(*oid, snapshot))
+            .filter(|oid| is_due(*oid, snapshot))
             .collect();
         let done = if due.is_empty() {
-            self.put_back(snapshot, &tables, &tables, replica).await
+            self.put_back(snapshot, &tables, &tables, &[], replica)
+                .await
         } else {
             self.put_back_cleared(snapshot, &tables, &due, replica)
                 .await
@@ -111,9 +131,10 @@ impl Database {
         snapshot: &Snapshot,
         emptied: &BTreeSet<u32>,
         filled: &BTreeSet<u32>,
+        cleared: &[u32],
         replica: bool,
     ) -> Result<(), String> {
-        let text = script(snapshot, emptied, filled, replica);
+        let text = script(snapshot, emptied, filled, cleared, replica);
         let said = self
             .control()
             .simple_query(&text)
@@ -154,17 +175,17 @@ impl Database {
         due: &[u32],
         replica: bool,
     ) -> Result<(), String> {
-        self.put_back(snapshot, tables, &BTreeSet::new(), replica)
+        self.put_back(snapshot, tables, &BTreeSet::new(), &[], replica)
             .await?;
         for oid in due {
-            let vacuum = format!("VACUUM {}", snapshot.tables[oid].name);
+            let vacuum = format!("VACUUM (INDEX_CLEANUP ON) {}", snapshot.tables[oid].name);
             self.control()
                 .batch_execute(&vacuum)
                 .await
                 .map_err(|error| in_words(&error))?;
             self.upkeep().dead.remove(oid);
         }
-        self.put_back(snapshot, &BTreeSet::new(), tables, replica)
+        self.put_back(snapshot, &BTreeSet::new(), tables, due, replica)
             .await
     }
 }
@@ -202,6 +223,7 @@ fn script(
     snapshot: &Snapshot,
     emptied: &BTreeSet<u32>,
     filled: &BTreeSet<u32>,
+    cleared: &[u32],
     replica: bool,
 ) -> String {
     let mut text = format!(
@@ -229,6 +251,16 @@ fn script(
             );
         }
         text.push_str(&speaking(kept, replica));
+    }
+    if replica && !cleared.is_empty() {
+        // VACUUM has noted that they are empty; the planner is to plan as it did the first time.
+        let of: Vec<String> = cleared.iter().map(u32::to_string).collect();
+        let _ = write!(
+            text,
+            "UPDATE pg_catalog.pg_class AS c SET relpages = k.pages, reltuples = k.tuples FROM {SCHEMA}.sizes AS k \
+             WHERE c.oid = k.id AND k.of IN ({});",
+            of.join(", ")
+        );
     }
     if snapshot.sequences > 0 {
         let _ = write!(

@@ -92,6 +92,7 @@ async fn take(client: &Client) -> Result<Snapshot, Error> {
             .await
             .map_err(Error::sql(format!("keep the rows of {name}")))?;
     }
+    keep_sizes(client).await?;
     let sequences = keep_sequences(client).await?;
     let children = children(client).await?;
     let hollow = hollow(client).await?;
@@ -187,6 +188,19 @@ async fn kept_tables(client: &Client) -> Result<BTreeMap<u32, Kept>, Error> {
         tables.insert(row.get(0), kept);
     }
     Ok(tables)
+}
+
+/// What the planner knows of the size of the tables and of their indexes.
+async fn keep_sizes(client: &Client) -> Result<(), Error> {
+    let keep = format!(
+        "CREATE UNLOGGED TABLE {SCHEMA}.sizes AS SELECT c.oid AS id, coalesce(i.indrelid, c.oid) AS of, \
+           c.relpages AS pages, c.reltuples AS tuples FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid \
+         WHERE c.relkind IN ('r', 'i') AND c.relpersistence <> 't' AND c.relnamespace IN ({USER_SCHEMAS})"
+    );
+    client
+        .batch_execute(&keep)
+        .await
+        .map_err(Error::sql("keep the sizes of the tables"))
 }
 
 async fn keep_sequences(client: &Client) -> Result<usize, Error> {

@@ -143,6 +143,52 @@ async fn a_run_that_wrote_everywhere_is_forgotten() {
 }
 
 #[tokio::test]
+async fn an_exact_reset_puts_every_row_where_it_was() {
+    let server = server().await;
+    let (database, catalog) = prepared(&server, SHOP).await;
+    let place = "select o.ctid, c.ctid, pg_relation_size('orders'), pg_relation_size('orders_pkey'), \
+                 (select string_agg(concat(relname, relpages, reltuples), ',' order by relname) from pg_class \
+                  where relname in ('orders', 'orders_pkey', 'customers')) \
+                 from orders o join customers c on c.id = o.customer order by o.id";
+    let plan = async || {
+        let explained = database
+            .control()
+            .simple_query("explain (costs off) select net from orders where id = 2")
+            .await;
+        format!("{:?}", explained.expect("is planned"))
+    };
+    let written = tables(&catalog, &["orders", "audit"]);
+    database
+        .reset_exactly(&Written::Everything)
+        .await
+        .expect("is put back");
+    let (start, planned) = (text(&database, place).await, plan().await);
+    assert!(planned.contains("Index Scan"), "{planned}");
+    // Far more dead rows than a page has room for.
+    for _ in 0..8 {
+        run(
+            &database,
+            "insert into orders (customer, net) select 1, n from generate_series(1, 100) as n; \
+             update orders set net = net + 1",
+        )
+        .await;
+        database.reset_exactly(&written).await.expect("is put back");
+        assert_eq!(text(&database, place).await, start);
+        assert_eq!(plan().await, planned);
+    }
+    // What others clear away in time does not change plans either.
+    for _ in 0..8 {
+        run(
+            &database,
+            "insert into audit select 'x' from generate_series(1, 200)",
+        )
+        .await;
+        database.reset(&written).await.expect("is put back");
+        assert_eq!(plan().await, planned);
+    }
+}
+
+#[tokio::test]
 async fn tables_that_were_not_written_are_not_touched() {
     let server = server().await;
     let (database, catalog) = prepared(&server, SHOP).await;

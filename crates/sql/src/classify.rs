@@ -27,7 +27,10 @@ fn statement(schema: &Schema, node: &SyntaxNode) -> One {
         }
         K::INSERT | K::UPDATE | K::DELETE | K::MERGE => dml(schema, node, Kind::Change),
         K::EXPLAIN => explain(schema, node),
-        K::BEGIN => One::of(Kind::Begin(level(node))),
+        K::BEGIN => One {
+            strange: deferrable(node),
+            ..One::of(Kind::Begin(level(node)))
+        },
         K::COMMIT_TRANSACTION => One::of(Kind::End(TxEnd::Commit {
             chain: within(node, K::AND_CHAIN).is_some(),
         })),
@@ -129,6 +132,15 @@ fn explain(schema: &Schema, node: &SyntaxNode) -> One {
     }
 }
 
+/// Whether the transaction may wait until no other serializable one could make its snapshot unsafe: who has begun before it
+/// then matters, whatever tables they use.
+fn deferrable(node: &SyntaxNode) -> bool {
+    let words = all_tokens(node);
+    words.iter().enumerate().any(|(at, word)| {
+        word.kind() == K::DEFERRABLE_KW && (at == 0 || words[at - 1].kind() != K::NOT_KW)
+    })
+}
+
 /// The isolation level among transaction modes.
 fn level(node: &SyntaxNode) -> Option<Isolation> {
     // The last one counts.
@@ -155,9 +167,13 @@ fn set_transaction(node: &SyntaxNode) -> One {
     } else {
         Scope::Transaction
     };
-    match level(node) {
-        Some(level) => One::of(Kind::Level(scope, Some(level))),
-        None => One::of(Kind::Session),
+    let kind = match level(node) {
+        Some(level) => Kind::Level(scope, Some(level)),
+        None => Kind::Session,
+    };
+    One {
+        strange: deferrable(node),
+        ..One::of(kind)
     }
 }
 
@@ -205,11 +221,16 @@ fn set(schema: &Schema, node: &SyntaxNode) -> One {
     }
 }
 
-/// Settings after which statements mean something else than the catalogue says.
+/// Settings after which statements mean something else than the catalogue says, or wait for what nothing here knows.
 pub(crate) fn estranges(parameter: &str) -> bool {
     matches!(
         parameter,
-        "search_path" | "session_replication_role" | "role" | "session_authorization"
+        "search_path"
+            | "session_replication_role"
+            | "role"
+            | "session_authorization"
+            | "transaction_deferrable"
+            | "default_transaction_deferrable"
     )
 }
 

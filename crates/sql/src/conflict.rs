@@ -16,6 +16,8 @@ enum Clash<'a> {
     Serializable,
     ReadPublished(&'a TableAccess, &'a Rows),
     Watched(&'a TableAccess),
+    Lying(&'a TableAccess),
+    Numbers,
     RowLock(&'a TableAccess, &'a Rows),
     TableLock(&'a TableAccess),
     Key(String),
@@ -58,6 +60,12 @@ fn half<'a>(one: &'a Parts, two: &'a Parts) -> Option<Clash<'a>> {
     }
     if one.ends_serializable && (two.serializable || two.ends_serializable) {
         return Some(Clash::Serializable);
+    }
+    // Whether two serializable transactions overlap the server tells by ids: the oldest that was running when the one
+    // took its snapshot, and the next one when the other ended (src/backend/storage/lmgr/predicate.c, finishedBefore).
+    if one.ends_serializable && two.numbers || one.serializable && one.snapshot && two.ends_numbered
+    {
+        return Some(Clash::Numbers);
     }
     for actor in &one.stirs {
         if two.waits_for.contains(actor) || two.stirs.contains(actor) {
@@ -111,6 +119,9 @@ fn table_half<'a>(one: &'a TableAccess, two: &'a TableAccess) -> Option<Clash<'a
     }
     if one.watches && !(two.changes.is_none() && two.publishes.is_none()) {
         return Some(Clash::Watched(one));
+    }
+    if one.lies && !two.changes.is_none() {
+        return Some(Clash::Lying(one));
     }
     let held = (0..8).filter(|bit| one.modes & (1 << bit) != 0);
     (held.fold(0, |mask, bit| mask | EXCLUDED[bit]) & two.modes != 0)
@@ -174,6 +185,13 @@ impl Clash<'_> {
                 "a serializable transaction uses {}, which the other writes",
                 table.name
             ),
+            Self::Lying(table) => format!(
+                "where rows of {} lie decides what serializable transactions are refused, and the other writes it",
+                table.name
+            ),
+            Self::Numbers => {
+                "a serializable transaction begins or ends, and the other gets or frees a transaction id".to_owned()
+            }
             Self::RowLock(table, rows) => format!("both lock {}", place(table, rows)),
             Self::TableLock(table) => format!(
                 "they lock the table {} in modes that exclude each other",

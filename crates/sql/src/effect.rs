@@ -73,6 +73,8 @@ pub(crate) struct Place<'a> {
     pub(crate) params: &'a Params,
     /// The transaction is serializable.
     pub(crate) serializable: bool,
+    /// It, or another of the run, is serializable: where rows lie matters.
+    pub(crate) exact: bool,
     /// The transaction reads as of a snapshot it already has.
     pub(crate) frozen: bool,
 }
@@ -92,6 +94,21 @@ pub(crate) struct Pending {
     pub(crate) held: Held,
     /// Tables written.
     pub(crate) written: std::collections::BTreeSet<u32>,
+}
+
+impl Pending {
+    /// Notes that the transaction may get an id by what it does `now`, or at its commit.
+    pub(crate) fn number(&mut self, now: &mut Parts) {
+        let at_commit = !self.commit.channels.is_empty();
+        if at_commit {
+            self.commit.numbers = true;
+        }
+        now.numbers |= now.may_write();
+        if now.numbers || at_commit {
+            self.commit.ends_numbered = true;
+            self.rollback.ends_numbered = true;
+        }
+    }
 }
 
 impl Choice {
@@ -322,6 +339,7 @@ impl Place<'_> {
                 .table(self.family(table), self.name(table))
                 .watches = true;
         }
+        now.table(self.family(table), self.name(table)).lies |= self.exact;
     }
 
     pub(crate) fn lock(
@@ -377,9 +395,9 @@ impl Place<'_> {
         if let Some(new) = new {
             changed.add(&new.fill(self.params, true));
         }
-        now.table(self.family(table), self.name(table))
-            .changes
-            .add(&changed);
+        let access = now.table(self.family(table), self.name(table));
+        access.changes.add(&changed);
+        access.lies |= self.exact;
         pending
             .commit
             .table(self.family(table), self.name(table))

@@ -56,6 +56,8 @@ pub(crate) struct TableAccess {
     pub(crate) locks: [Rows; 4],
     /// Read (or written and committed) by a serializable transaction, which notices writes at once.
     pub(crate) watches: bool,
+    /// Where its rows lie matters: what is written to the table moves them at once.
+    pub(crate) lies: bool,
 }
 
 /// An advisory lock.
@@ -94,6 +96,10 @@ pub(crate) struct Parts {
     pub(crate) serializable: bool,
     /// Ends a serializable transaction.
     pub(crate) ends_serializable: bool,
+    /// May give its transaction an id.
+    pub(crate) numbers: bool,
+    /// Ends a transaction that may have an id.
+    pub(crate) ends_numbered: bool,
     pub(crate) tables: BTreeMap<u32, TableAccess>,
     pub(crate) keys: Vec<KeyAccess>,
     /// Advisory locks; `true`: exclusive.
@@ -239,6 +245,8 @@ impl Parts {
         self.looked_at |= other.looked_at;
         self.serializable |= other.serializable;
         self.ends_serializable |= other.ends_serializable;
+        self.numbers |= other.numbers;
+        self.ends_numbered |= other.ends_numbered;
         for (id, access) in &other.tables {
             self.table(*id, &access.name).add(access);
         }
@@ -251,6 +259,20 @@ impl Parts {
         self.waits_for.extend(&other.waits_for);
         self.stirs.extend(&other.stirs);
         self.fates.extend(&other.fates);
+    }
+
+    /// Whether a transaction that does this may get an id.
+    pub(crate) fn may_write(&self) -> bool {
+        let written = |table: &TableAccess| {
+            !table.changes.is_none() || table.locks.iter().any(|rows| !rows.is_none())
+        };
+        self.tables.values().any(written)
+            || !self.keys.is_empty()
+            || !self.channels.is_empty()
+            || self
+                .sequences
+                .iter()
+                .any(|(_, how)| *how != SequenceUse::Look)
     }
 
     pub(crate) fn table(&mut self, id: u32, name: &Arc<str>) -> &mut TableAccess {
@@ -278,6 +300,7 @@ impl TableAccess {
             mine.add(theirs);
         }
         self.watches |= other.watches;
+        self.lies |= other.lies;
     }
 }
 
@@ -348,6 +371,9 @@ impl Footprint {
             Fate::Of(actor) => format!("fate of actor {}", actor.0),
             Fate::Number => "number of faults".to_owned(),
         }));
+        if words.is_empty() {
+            words.push("a transaction id".to_owned());
+        }
         words.join("; ")
     }
 }

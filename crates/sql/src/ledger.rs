@@ -34,6 +34,7 @@ pub struct Facts<'a> {
 
 /// What was written since a ledger was made, committed or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts about one run
 pub struct WrittenTables {
     /// Oids of tables (partitions and parents too) and of sequences that were set.
     pub tables: BTreeSet<u32>,
@@ -41,6 +42,8 @@ pub struct WrittenTables {
     pub everything: bool,
     /// The schema may have changed: putting rows back is not enough.
     pub schema: bool,
+    /// A transaction was serializable: where rows lie, and what else runs on the server, makes a difference.
+    pub serializable: bool,
 }
 
 /// One session.
@@ -70,12 +73,20 @@ struct Session {
 pub struct Ledger {
     sessions: BTreeMap<u32, Session>,
     written: WrittenTables,
+    /// Some transactions of the run are serializable.
+    exact: bool,
 }
 
 impl Ledger {
     /// For a new run.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on, who writes to a table before whom makes a difference to all that use it: some transactions of the run
+    /// are serializable, and what they are refused for depends on where rows lie.
+    pub fn heed_places(&mut self) {
+        self.exact = true;
     }
 
     /// The footprint of a batch that ran to its end. Call it for every batch, those that touch nothing shared too: they
@@ -287,6 +298,7 @@ impl Ledger {
                 }
                 if level == Isolation::Serializable || state.unclear {
                     now.serializable = true;
+                    self.written.serializable = true;
                     state.pending.commit.ends_serializable = true;
                     state.pending.rollback.ends_serializable = true;
                 }
@@ -298,11 +310,13 @@ impl Ledger {
             changed: &analyst.changed,
             params,
             serializable: level == Isolation::Serializable || state.unclear,
+            exact: self.exact || level == Isolation::Serializable || state.unclear,
             frozen: level > Isolation::ReadCommitted && !now.snapshot && !state.unclear,
         };
         for effect in &one.effects {
             effect.apply(&place, now, &mut state.pending);
         }
+        state.pending.number(now);
         if state.strange && one.acts() {
             now.everything = Some("the session changed what its statements mean".into());
             state.beyond.clone_from(&now.everything);
@@ -366,6 +380,7 @@ impl Ledger {
             changed: &analyst.changed,
             params: &[],
             serializable: level == Isolation::Serializable || state.unclear,
+            exact: self.exact || level == Isolation::Serializable || state.unclear,
             frozen: false,
         };
         for (oid, read, wrote) in found.relations {
@@ -380,6 +395,7 @@ impl Ledger {
                 None => step.merge(&Footprint::everything()),
             }
         }
+        state.pending.number(step.edit());
         self.written.tables.append(&mut state.pending.written);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::effect::Effect;
+use crate::footprint::SequenceUse;
 use crate::normal::{fingerprint, shorten};
 use crate::point::point;
 use crate::rows::Column;
@@ -166,6 +167,28 @@ impl One {
         )
     }
 
+    fn draws(&self) -> bool {
+        let draws = |effect: &Effect| match effect {
+            Effect::Sequence { how, .. } => *how != SequenceUse::Look,
+            _ => false,
+        };
+        self.effects.iter().any(draws)
+    }
+
+    /// Whether it certainly writes and locks no row, whatever else it does.
+    fn writes_no_row(&self) -> bool {
+        let beside = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Read { .. }
+                    | Effect::Sequence { .. }
+                    | Effect::Advisory { .. }
+                    | Effect::FreeAdvisory
+            )
+        };
+        self.kind == Kind::Query && self.doubt == Doubt::None && self.effects.iter().all(beside)
+    }
+
     fn shared(&self) -> bool {
         match self.kind {
             Kind::Begin(_)
@@ -226,6 +249,22 @@ impl Parsed {
     /// Whether it certainly writes nothing and locks no row.
     pub fn reads_only(&self) -> bool {
         self.statements.iter().all(|one| one.reads_only)
+    }
+
+    /// Whether it only draws from sequences, which is done for all at once and no commit makes visible, and reads.
+    pub fn only_draws(&self) -> bool {
+        self.statements.iter().any(One::draws) && self.statements.iter().all(One::writes_no_row)
+    }
+
+    /// Whether it has nothing that a commit makes visible: it reads, or draws from sequences.
+    pub fn writes_no_row(&self) -> bool {
+        self.reads_only() || self.only_draws()
+    }
+
+    /// Whether it may draw from a sequence: by itself, or in a function or trigger that is out of sight.
+    pub fn may_draw(&self) -> bool {
+        let may = |one: &One| one.draws() || one.doubt != Doubt::None;
+        self.statements.iter().any(may)
     }
 
     /// Whether parse and catalogue together explain all it can touch, so that the server's counters are not needed.

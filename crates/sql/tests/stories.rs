@@ -201,6 +201,99 @@ fn serializable_reads_notice_writes_at_once() {
 }
 
 #[test]
+fn whom_a_serializable_transaction_overlaps_is_told_by_transaction_ids() {
+    let mut lab = Lab::default();
+    lab.run(1, "begin isolation level serializable", &[]);
+    let begins = lab.run(1, "select * from accounts where id = 1", &[]);
+    let ends = lab.run(1, "commit", &[]);
+    // Of another level, and on another table.
+    lab.run(2, "begin", &[]);
+    let reads = lab.run(2, "select * from log", &[]);
+    let writes = lab.run(2, "insert into log values ('x')", &[]);
+    let rolls_back = lab.run(2, "rollback", &[]);
+    assert!(conflict(&ends, &writes), "it gets an id");
+    assert!(
+        conflict(&begins, &rolls_back),
+        "its id is no longer the oldest"
+    );
+    assert!(!conflict(&ends, &reads) && !conflict(&begins, &reads));
+    lab.run(3, "begin", &[]);
+    lab.run(3, "select * from log", &[]);
+    assert!(
+        !conflict(&begins, &lab.run(3, "commit", &[])),
+        "it has no id"
+    );
+}
+
+#[test]
+fn where_rows_lie_matters_once_a_transaction_is_serializable() {
+    let write = |lab: &mut Lab, session, id: &str| {
+        lab.run(session, "begin", &[]);
+        lab.run(
+            session,
+            "update accounts set balance = 0 where id = $1",
+            &[id],
+        )
+    };
+    let mut lab = Lab::default();
+    let one = write(&mut lab, 1, "1");
+    assert!(!conflict(&one, &write(&mut lab, 2, "2")));
+    let mut lab = Lab::default();
+    lab.ledger.heed_places();
+    let one = write(&mut lab, 1, "1");
+    assert!(conflict(&one, &write(&mut lab, 2, "2")));
+    assert!(!conflict(
+        &one,
+        &lab.run(3, "insert into log values ('x')", &[])
+    ));
+}
+
+#[test]
+fn a_deferrable_transaction_waits_for_any_other() {
+    let mut lab = Lab::default();
+    lab.run(
+        1,
+        "begin isolation level serializable, read only, deferrable",
+        &[],
+    );
+    let read = lab.run(1, "select * from log", &[]);
+    assert!(conflict(&read, &lab.run(2, "select * from accounts", &[])));
+    lab.run(
+        3,
+        "begin isolation level serializable, read only, not deferrable",
+        &[],
+    );
+    let read = lab.run(3, "select * from log", &[]);
+    assert!(!conflict(&read, &lab.run(4, "select * from accounts", &[])));
+}
+
+#[test]
+fn what_may_draw_from_a_sequence_is_told_from_the_text() {
+    let lab = &mut Lab::default();
+    let draws = |lab: &mut Lab, sql: &str| {
+        let parsed = lab.analyst.parse(sql);
+        (parsed.only_draws(), parsed.may_draw())
+    };
+    for (sql, told) in [
+        ("select nextval('moves_id_seq') > 0", (true, true)),
+        ("select setval('moves_id_seq', 7) from log", (true, true)),
+        ("insert into moves default values", (false, true)),
+        (
+            "update accounts set balance = nextval('moves_id_seq') where id = 9",
+            (false, true),
+        ),
+        ("select not_known()", (false, true)),
+        ("select * from accounts", (false, false)),
+        (
+            "update accounts set balance = 0 where id = 9",
+            (false, false),
+        ),
+    ] {
+        assert_eq!(draws(lab, sql), told, "{sql}");
+    }
+}
+
+#[test]
 fn deferred_foreign_keys_are_checked_at_commit() {
     let mut lab = Lab::default();
     lab.run(1, "begin", &[]);

@@ -182,7 +182,9 @@ impl Labs {
             .filter(|(_, name)| written.tables.contains(*name))
             .map(|(table, _)| *table)
             .collect();
-        self.known = Some(Arc::new(Touched::of(tables, written.everything)));
+        let known = Touched::of(tables, written.everything);
+        let known = known.and_serializable(self.heard.is_serializable());
+        self.known = Some(Arc::new(known));
     }
 
     /// What runs of the search take as all that is written, by name.

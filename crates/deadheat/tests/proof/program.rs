@@ -292,6 +292,14 @@ const LEVELS: &[&str] = &[
     "serializable",
 ];
 
+const MOSTLY_SERIALIZABLE: &[&str] = &[
+    "read committed",
+    "serializable",
+    "serializable",
+    "serializable",
+    "serializable, read only",
+];
+
 /// A program: its actors as a scenario writes them.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -302,15 +310,27 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program of that seed.
+    /// The program of that seed, at all levels.
     pub fn new(seed: u64) -> Self {
+        Self::at(seed, LEVELS)
+    }
+
+    /// The program of that seed, with serializable transactions mostly.
+    pub fn serializable(seed: u64) -> Self {
+        Self::at(seed, MOSTLY_SERIALIZABLE)
+    }
+
+    fn at(seed: u64, levels: &'static [&'static str]) -> Self {
         let dice = &mut Dice(seed.wrapping_mul(0xd134_2543_de82_ef95));
         let statements = pool(dice);
         let count = if dice.below(5) < 3 { 2 } else { 3 };
         let mut actors = String::new();
         let mut steps = Vec::new();
         for number in 1..=count {
-            let mut actor = Actor::default();
+            let mut actor = Actor {
+                levels,
+                ..Actor::default()
+            };
             actor.write(dice, &statements, if count == 2 { 4 } else { 2 });
             let _ = write!(
                 actors,
@@ -333,13 +353,15 @@ struct Actor {
     steps: u64,
     /// Whether a question has been asked.
     asked: bool,
+    /// Levels of its transactions.
+    levels: &'static [&'static str],
 }
 
 impl Actor {
     fn write(&mut self, dice: &mut Dice, pool: &[String], most: usize) {
         let mut left = 1 + dice.below(most);
         if dice.one_in(8) {
-            let level = LEVELS[1 + dice.below(3)];
+            let level = self.levels[1 + dice.below(3)];
             self.say(&format!("set default_transaction_isolation = '{level}'"));
         }
         while left > 0 {
@@ -348,7 +370,7 @@ impl Actor {
                 left -= 1;
                 continue;
             }
-            self.say(&format!("begin isolation level {}", dice.pick(LEVELS)));
+            self.say(&format!("begin isolation level {}", dice.pick(self.levels)));
             let inside = 1 + dice.below(left);
             for _ in 0..inside {
                 self.statement(dice, pool, true);

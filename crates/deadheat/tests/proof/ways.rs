@@ -63,12 +63,20 @@ impl Compared {
 
 impl Ground {
     pub fn new() -> Self {
+        Self::on("")
+    }
+
+    /// On a server that somebody else also uses: `server = "…"`.
+    pub fn on(server: &str) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let nobody = scenario("[[actor]]\nname = \"nobody\"\nsql = [\"select 1\"]\n");
+        let nobody = scenario(
+            server,
+            "[[actor]]\nname = \"nobody\"\nsql = [\"select 1\"]\n",
+        );
         let blueprint = runtime
             .block_on(Blueprint::draw(nobody, false))
             .expect("a private server");
@@ -89,7 +97,7 @@ impl Ground {
             .enable_all()
             .build()
             .expect("a runtime");
-        let scenario = scenario(actors);
+        let scenario = scenario("", actors);
         let count = scenario.actors.len();
         let blueprint = Arc::new(self.blueprint.with(scenario));
         runtime.block_on(async {
@@ -102,8 +110,10 @@ impl Ground {
     }
 }
 
-fn scenario(actors: &str) -> Arc<Scenario> {
-    let text = format!("[database]\nengine = \"postgres\"\nsql = \"\"\"{TABLES}\"\"\"\n{actors}");
+fn scenario(server: &str, actors: &str) -> Arc<Scenario> {
+    let text = format!(
+        "[database]\nengine = \"postgres\"\n{server}\nsql = \"\"\"{TABLES}\"\"\"\n{actors}"
+    );
     let parsed = deadheat_scenario::parse("program.toml", &text, Path::new("."));
     Arc::new(parsed.unwrap_or_else(|errors| panic!("{errors:?}\n{text}")))
 }
@@ -113,6 +123,8 @@ struct Desk {
     lab: Lab,
     actors: Vec<Actor>,
     start: BTreeMap<String, Table>,
+    /// What the actors write, as far as it was seen.
+    written: Touched,
 }
 
 impl Desk {
@@ -129,6 +141,7 @@ impl Desk {
                 lab,
                 actors: (0..actors as u16).map(Actor).collect(),
                 start,
+                written: Touched::default(),
             }),
             Err(trouble) => {
                 lab.end().await;
@@ -146,37 +159,36 @@ impl Desk {
         ran.map_err(|trouble| format!("{trouble}: {trouble:?}"))
     }
 
-    /// What the actors write one after the other.
-    async fn written(&mut self) -> Result<Touched, String> {
-        let mut written = Touched::default();
+    /// Learns what the actors write one after the other.
+    async fn learn(&mut self) -> Result<(), String> {
         for order in all_orders(&self.actors) {
             let options = Options {
                 serial: true,
                 ..Options::default()
             };
             self.run(Cursor::order(order), options).await?;
-            written.add(self.lab.touched());
+            self.written.add(self.lab.touched());
         }
-        Ok(written)
+        Ok(())
     }
 
     /// One run for each trace; as in a real search, reads of what nobody writes are no steps, and where it turns out
     /// that somebody does, the search begins anew.
     async fn reduced(&mut self, config: Config) -> Result<Found, String> {
         let mut found = Found::default();
-        let mut written = self.written().await?;
+        self.learn().await?;
         let mut explorer = Exhaustive::new(config.clone());
         loop {
             match explorer.next() {
                 Next::Run(cursor) => {
                     let options = Options {
-                        known: Some(Arc::new(written.clone())),
+                        known: Some(Arc::new(self.written.clone())),
                         ..Options::default()
                     };
                     let (record, run) = self.run(cursor, options).await?;
                     found.take(&record, &run, &self.start)?;
                     explorer.report(run);
-                    if written.add(self.lab.touched()) {
+                    if self.written.add(self.lab.touched()) {
                         found.traces.clear();
                         explorer = Exhaustive::new(config.clone());
                     }
@@ -199,10 +211,14 @@ impl Desk {
     async fn all(&mut self) -> Result<Found, String> {
         let mut found = Found::default();
         let mut open = vec![Vec::new()];
+        let known = Touched::of(BTreeSet::new(), true);
+        let known = Arc::new(known.and_serializable(self.written.is_serializable()));
         while let Some(prefix) = open.pop() {
-            let (record, run) = self
-                .run(Cursor::replay(prefix.clone()), Options::default())
-                .await?;
+            let options = Options {
+                known: Some(Arc::clone(&known)),
+                ..Options::default()
+            };
+            let (record, run) = self.run(Cursor::replay(prefix.clone()), options).await?;
             if let Some(at) = run.diverged() {
                 return Err(format!("step {at} of {prefix:?} could not be made again"));
             }

@@ -16,7 +16,7 @@ pub async fn let_go(mut events: mpsc::UnboundedReceiver<Event>, gap: bool) {
             Event::Arrived { session, batch } => {
                 sessions[&session].release(Release {
                     gap: gap && is_dml(&batch),
-                    probe: None,
+                    ..Release::default()
                 });
             }
             Event::Ran { session, reply } if reply.gap == Gap::Open => {

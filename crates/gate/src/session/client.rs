@@ -259,6 +259,7 @@ impl Flight {
             gap: Gap::None,
             again: false,
             assigned: false,
+            keep: false,
             ahead: None,
             refused: false,
             ask: None,

@@ -137,7 +137,10 @@ fn converse(client: &[u8], server: &[u8], steps: &[(u8, u8)], gap: bool) {
         }
         while let Ok(event) = heard.try_recv() {
             machine.command(match event {
-                Event::Arrived { .. } => Command::Release(Release { gap, probe: None }),
+                Event::Arrived { .. } => Command::Release(Release {
+                    gap,
+                    ..Release::default()
+                }),
                 Event::Ran { reply, .. } if reply.gap == Gap::Open => Command::CommitGap,
                 Event::Ran { .. } => Command::Deliver,
                 _ => continue,

@@ -78,6 +78,7 @@ fn play(moves: &[Move]) -> Result<(), Malformed> {
             Move::Release(gap) => machine.command(Command::Release(Release {
                 gap: *gap,
                 probe: Some("select 1".into()),
+                ..Release::default()
             })),
             Move::CommitGap => machine.command(Command::CommitGap),
             Move::Deliver => machine.command(Command::Deliver),

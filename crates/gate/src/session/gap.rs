@@ -22,6 +22,7 @@ impl Machine {
         let idle = self.standing.seen() == TxStatus::Idle;
         if how.gap && followed && idle && !self.must_run_bare(&flight.unit) {
             flight.gap = Gap::Open;
+            flight.keep = how.keep;
         }
         self.launch(flight);
     }
@@ -142,7 +143,7 @@ impl Machine {
         if flight.gap == Gap::Open {
             if flight.again || flight.reply.error.is_some() {
                 self.end_gap(flight, Part::Rollback);
-            } else if flight.assigned && !flight.reply.streamed {
+            } else if (flight.assigned || flight.keep) && !flight.reply.streamed {
                 self.emit(Event::Ran {
                     session: self.session.id,
                     reply: self.ran(&flight),

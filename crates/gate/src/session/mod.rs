@@ -221,6 +221,10 @@ pub(crate) enum Kind {
 
 /// Messages at the server, with what is known of the answer.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one batch"
+)]
 pub(crate) struct Flight {
     /// What the client sent; kept for a second attempt while the gap is open.
     unit: Unit,
@@ -232,6 +236,8 @@ pub(crate) struct Flight {
     /// It refuses to run inside a transaction block: run it bare after the ROLLBACK.
     again: bool,
     assigned: bool,
+    /// The gap stays open even if no transaction id was assigned.
+    keep: bool,
     /// What runs before it.
     ahead: Option<Arc<str>>,
     /// What ran before it has failed, and what it answers itself says no more.

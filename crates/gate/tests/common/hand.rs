@@ -85,6 +85,6 @@ impl Hand {
 pub fn with_gap() -> Release {
     Release {
         gap: true,
-        probe: None,
+        ..Release::default()
     }
 }

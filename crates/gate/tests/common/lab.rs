@@ -152,6 +152,7 @@ fn how(policy: Policy, batch: &Batch) -> Release {
             .iter()
             .all(|statement| is_dml(&statement.sql)),
         probe: open.then(|| PROBE.into()),
+        ..Release::default()
     }
 }
 

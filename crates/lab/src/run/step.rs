@@ -358,12 +358,14 @@ impl Work {
 
     /// How it is sent when its session is in `status`.
     /// The server's counters are asked for when the parse leaves something open, or `always`: they run on, so that
-    /// what one statement did shows only against what was counted behind the one before.
+    /// what one statement did shows only against what was counted behind the one before. `sequences`: the database has
+    /// some, from which it may draw.
     pub(crate) fn release(
         &self,
         status: TxStatus,
         probe: Option<std::sync::Arc<str>>,
         always: bool,
+        sequences: bool,
     ) -> Release {
         let all = |test: fn(&deadheat_sql::Parsed) -> bool| {
             self.parsed.iter().all(|(parsed, _)| test(parsed))
@@ -371,13 +373,15 @@ impl Work {
         let gap = status == TxStatus::Idle
             && !self.batch.flush
             && all(deadheat_sql::Parsed::gap)
-            && !all(deadheat_sql::Parsed::reads_only);
+            && !all(deadheat_sql::Parsed::reads_only)
+            && !all(deadheat_sql::Parsed::only_draws);
+        let keep = gap && sequences && !all(|parsed| !parsed.may_draw());
         let askable = (gap || status == TxStatus::Open)
             && !self.batch.flush
             && !self.ends()
             && !self.parsed.iter().any(|(parsed, _)| parsed.copies());
         let probe = probe.filter(|_| askable && (always || !self.is_explained()));
-        Release { gap, probe }
+        Release { gap, keep, probe }
     }
 
     /// Whether it is a place in the code, and no statement.

@@ -407,8 +407,9 @@ impl Hall {
         let gap = batch.status == TxStatus::Idle
             && !batch.flush
             && parsed.iter().all(|one| one.gap())
-            && !parsed.iter().all(|one| one.reads_only());
-        conn.phase = Phase::Held(Release { gap, probe: None }, false);
+            && !parsed.iter().all(|one| one.writes_no_row());
+        let keep = gap && parsed.iter().any(|one| one.may_draw());
+        conn.phase = Phase::Held(Release::unasked(gap, keep), false);
         let text = super::answer::text(batch);
         self.told.push(Told::Arrived { session, text });
     }
