@@ -80,7 +80,11 @@ impl Watcher for Display {
             let _ = write!(message, ", about {left} runs left");
         }
         let plural = if progress.preemptions == 1 { "" } else { "s" };
-        let _ = write!(message, ", {} preemption{plural}", progress.preemptions);
+        let _ = write!(
+            message,
+            ", up to {} preemption{plural}",
+            progress.preemptions
+        );
         if races > 0 {
             let _ = write!(message, ", {races} found");
         }

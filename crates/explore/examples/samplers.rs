@@ -11,8 +11,8 @@
 //! `uneven(25)` was found by trying: a short actor's single step at each place among 25 steps of a long one, with a
 //! long one that looks for it, or stops when it sees it, and with two to six steps of the short one around some part of the
 //! long one. Walks and POS never hit from the 17th place on. Of those places only the very last gives PCT a mean
-//! below 80: alone, its first run knows no length, changes no priority, and hits in every other trial. That also makes
-//! its mean here unsteady (14 to 32, by the seeds alone). No single place gives what is published for all in turn.
+//! below 80 where it always makes two changes; it now makes none in a third of its runs, each of which hits in every other
+//! trial. No single place gives what is published for all in turn with two changes always.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

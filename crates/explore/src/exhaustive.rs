@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::Policy;
 use crate::optimal::Trust;
+use crate::outlook::Outlook;
 use crate::plan::Seen;
 use crate::tree::{NodeId, Tree};
 use crate::{Actor, Cursor, End, Ending, Explorer, Footprint, Next, Progress, Run};
@@ -82,6 +83,7 @@ pub struct Exhaustive<F> {
     index: u64,
     traces: BTreeSet<u64>,
     progress: Progress,
+    outlook: Outlook,
     /// Whether the bound kept a branch from being added.
     bounded: bool,
     /// What first kept the search from being complete, in words.
@@ -120,6 +122,7 @@ impl<F: Footprint> Exhaustive<F> {
             index: 0,
             traces: BTreeSet::new(),
             progress: Progress::default(),
+            outlook: Outlook::default(),
             bounded: false,
             lost: None,
             lost_runs: 0,
@@ -161,8 +164,9 @@ impl<F: Footprint> Exhaustive<F> {
             return;
         };
         keys.retain(|key| key.0 == rank);
-        // Where nothing is left but serial schedules, the number shown is one too many for a moment.
-        self.progress.preemptions = rank.max(1);
+        // Runs show branches with fewer preemptions too. And where nothing is left but serial schedules, one is too many for
+        // a moment.
+        self.progress.preemptions = self.progress.preemptions.max(rank).max(1);
         for key in keys {
             if let Some(place) = self.queue.remove(&key) {
                 self.round.push_back((self.index, place));
@@ -206,8 +210,9 @@ impl<F: Footprint> Exhaustive<F> {
                 self.work_up(place, run);
             }
         }
-        let left = (self.tree.size() - self.progress.runs as f64).max(self.queue.len() as f64);
-        self.progress.runs_left = Some(left.round() as u64);
+        self.outlook.note(self.progress.runs, self.queued);
+        let left = self.outlook.left(self.queue.len(), self.tree.size());
+        self.progress.runs_left = Some(left);
         if self.is_redundant() && !self.queue.is_empty() {
             let blocked_runs = self.progress.blocked_runs;
             self.ending

@@ -21,6 +21,7 @@ mod cursor;
 mod drift;
 mod exhaustive;
 mod optimal;
+mod outlook;
 mod plan;
 mod random;
 mod rng;
@@ -146,10 +147,11 @@ pub struct Progress {
     pub traces: u64,
     /// Runs that were cut because everything they could go on to was known.
     pub blocked_runs: u64,
-    /// Estimate of the runs still to make: a branch that was not run yet is taken to be as large as the mean of
-    /// its siblings. Tends to be too low early on; `None` when there is nothing to estimate from.
+    /// Estimate of the runs still to make, from the tree as far as it is known and from how fast it grows (the notes of
+    /// `outlook.rs` say how, and how good it was). Tends to be too low early on; `None` when there is nothing to estimate
+    /// from.
     pub runs_left: Option<u64>,
-    /// Preemptions of the schedules being tried now.
+    /// The most preemptions of the schedules being tried, so far.
     pub preemptions: u32,
     /// Whether schedules are drawn at random, though every trace was to be seen (see [`Thorough`]).
     pub gave_up: bool,

@@ -4,11 +4,14 @@ mod common;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::drive::{drive, exhaust, follow};
 use common::known;
-use common::machine::{Machine, Print};
-use deadheat_explore::{Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Run, Thorough};
+use common::machine::{Machine, Op, Print, Sql};
+use deadheat_explore::{
+    Config, Cursor, End, Ending, Exhaustive, Explorer, Next, Progress, Run, Thorough,
+};
 
 fn words(ending: Ending) -> String {
     match ending {
@@ -278,4 +281,37 @@ fn what_is_left_is_estimated() {
     }
     assert!(estimates[0] > 0);
     assert_eq!(estimates.last(), Some(&0));
+}
+
+#[test]
+fn five_who_lock_one_row_are_not_thought_to_be_done_soon() {
+    // Each locks a row, looks at another, takes one of four seats there, and commits.
+    let seats = |_, log: &[i64]| match log {
+        [] => Op::Sql(Sql::Add(0, 1)),
+        [_] => Op::Sql(Sql::Select(1)),
+        [_, taken] if *taken < 4 => Op::Sql(Sql::Set(1, taken + 1)),
+        [_, _] | [_, 0..4, _] => Op::Sql(Sql::Commit),
+        _ => Op::End,
+    };
+    let machine = Machine::new(5, Arc::new(seats));
+    let mut explorer = Exhaustive::new(Config::default());
+    let mut told = Vec::new();
+    while let Next::Run(cursor) = explorer.next() {
+        explorer.report(follow(&machine, cursor).0);
+        told.push(explorer.progress());
+    }
+    let all = told.len();
+    assert_eq!(all, 5_040);
+    for (at, least, most) in [
+        (all / 5, 0.5, 1.5),
+        (all / 2, 0.8, 1.5),
+        (all - 500, 0.9, 1.5),
+    ] {
+        let Progress {
+            runs, runs_left, ..
+        } = told[at];
+        let total = (runs + runs_left.expect("an estimate")) as f64 / all as f64;
+        assert!((least..most).contains(&total), "after {runs} runs: {total}");
+    }
+    assert!(told.is_sorted_by_key(|progress| progress.preemptions));
 }
