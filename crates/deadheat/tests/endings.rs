@@ -209,6 +209,25 @@ fn ctrl_c_ends_with_what_was_found_so_far() {
 }
 
 #[test]
+fn ctrl_c_in_a_search_for_further_races_is_said_beside_those_that_were_found() {
+    let apart = Apart::new();
+    let path = example("sql/lobby-5.toml");
+    let path = path.to_str().expect("UTF-8");
+    let mut started = apart.start(&["find", "--keep-going", "--time", "10m", path]);
+    wait_until("a race is found", || apart.said("err").contains("1 found"));
+    started.signal(Signal::INT);
+    assert_eq!(started.end().code(), Some(1), "{}", apart.said("err"));
+    let out = apart.said("out");
+    let last = out.lines().find(|line| line.starts_with("lobby-5.toml: "));
+    let last = last.unwrap_or_else(|| panic!("{out}"));
+    assert!(
+        last.contains(" found, interrupted, with traces left"),
+        "{last}"
+    );
+    apart.nothing_is_left();
+}
+
+#[test]
 fn ctrl_c_twice_ends_at_once() {
     let apart = Apart::new();
     let text = NEVER_READY.replace("READY", "10m");

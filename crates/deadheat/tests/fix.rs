@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Said, example, root};
+use common::{Bench, Said, example, has, root, service};
 use serde_json::Value;
 
 /// Finds the race of a scenario and asks for its cure, as text.
@@ -13,7 +13,7 @@ fn cured(scenario: &std::path::Path) -> (Bench, Said) {
     let (said, json) = bench.find(scenario, &[]);
     assert_eq!(json["verdict"], "race", "{}\n{}", said.out, said.err);
     let race = bench.race(&json);
-    let said = bench.run(["fix", race.to_str().expect("UTF-8")]);
+    let said = bench.run(["fix", "--time", "5m", race.to_str().expect("UTF-8")]);
     (bench, said)
 }
 
@@ -24,7 +24,13 @@ fn cures(scenario: &std::path::Path) -> (i32, Value) {
     let (said, json) = bench.find(scenario, &[]);
     assert_eq!(json["verdict"], "race", "{}\n{}", said.out, said.err);
     let race = bench.race(&json);
-    let said = bench.run(["fix", "--json", race.to_str().expect("UTF-8")]);
+    let said = bench.run([
+        "fix",
+        "--json",
+        "--time",
+        "5m",
+        race.to_str().expect("UTF-8"),
+    ]);
     let json = serde_json::from_str(&said.out)
         .unwrap_or_else(|error| panic!("{error}\n{}\n{}", said.out, said.err));
     (said.code, json)
@@ -62,7 +68,10 @@ fn a_write_skew_needs_serializable_transactions_that_are_tried_again() {
     assert_eq!(code, 0, "{json:#}");
     assert_eq!(json["best"]["cure"], "SERIALIZABLE, with retry");
     // The snapshot of a repeatable read is taken when the lock is asked for: too early.
-    assert_eq!(tried(&json, "advisory lock first")["races"], 1);
+    assert_eq!(
+        tried(&json, "advisory lock, one for all of on_call")["races"],
+        1
+    );
     let refused = tried(&json, "SERIALIZABLE");
     assert_eq!(refused["errors"], serde_json::json!(["40001"]));
     assert_eq!(refused["proven"], false);
@@ -130,6 +139,67 @@ fn statements_outside_a_transaction_are_put_into_one() {
     );
 }
 
+#[test]
+fn a_service_that_commits_one_by_one_gets_one_transaction_a_request() {
+    if has("python3") {
+        let (_bench, said) = cured(&service("one_by_one_deposit.toml"));
+        assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+        insta::assert_snapshot!(said.out);
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_before_the_answer_commits_first() {
+    if has("python3") {
+        let (code, json) = cures(&service("one_by_one_closed.toml"));
+        assert_eq!(code, 0, "{json:#}");
+        assert_eq!(tried(&json, "one transaction for each actor")["races"], 1);
+        let locked = tried(&json, "FOR UPDATE on what went stale");
+        assert_eq!(
+            (&locked["races"], &locked["proven"]),
+            (&0.into(), &true.into())
+        );
+        assert_eq!(locked["round_trips"], 2);
+    }
+}
+
+#[test]
+fn a_commit_that_is_refused_is_an_error_of_the_request() {
+    if has("python3") {
+        let (code, json) = cures(&service("one_by_one_leave.toml"));
+        assert_eq!(code, 0, "{json:#}");
+        assert_eq!(tried(&json, "one transaction for each actor")["races"], 1);
+        assert_eq!(tried(&json, "REPEATABLE READ")["races"], 1);
+        let refused = tried(&json, "SERIALIZABLE");
+        assert_eq!(
+            (&refused["races"], &refused["proven"]),
+            (&0.into(), &false.into())
+        );
+        assert_eq!(refused["errors"], serde_json::json!(["500 (40001)"]));
+        let again = tried(&json, "SERIALIZABLE, with retry");
+        assert_eq!(
+            (&again["races"], &again["proven"]),
+            (&0.into(), &true.into())
+        );
+        assert_eq!(again["errors"], serde_json::json!([]));
+        let begin = &json["best"]["changes"][0]["to"];
+        assert_eq!(begin, "begin isolation level serializable");
+    }
+}
+
+#[test]
+fn statements_that_share_no_connection_cannot_share_a_transaction() {
+    if has("python3") {
+        let name = "one transaction for each actor";
+        let (_, json) = cures(&service("one_by_one_returned.toml"));
+        let why = why_not(&json, name);
+        assert!(why.contains("connection"), "{why}");
+        let (_, json) = cures(&service("two_connections.toml"));
+        let why = why_not(&json, name);
+        assert!(why.contains("connection"), "{why}");
+    }
+}
+
 /// A game with one free seat, for which two ask.
 fn lobby(run: &str, directory: &str) -> String {
     format!(
@@ -172,6 +242,8 @@ fn the_lobby_needs_its_game_locked(text: &str) {
         to.map(str::to_owned),
         from.map(|from| format!("{from} for update"))
     );
+    let lock = tried(&json, "advisory lock, one a row of games");
+    assert_eq!((&lock["races"], &lock["proven"]), (&0.into(), &true.into()));
     let refused = tried(&json, "SERIALIZABLE");
     assert_eq!(
         (&refused["races"], &refused["proven"]),

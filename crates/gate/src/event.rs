@@ -140,7 +140,8 @@ pub struct Batch {
     pub simple: bool,
     /// Ended by Flush, not Sync: no gap, no probe.
     pub flush: bool,
-    /// A Sync alone that commits what batches ended by Flush did; its one statement reads `COMMIT`.
+    /// A Sync alone that commits what batches ended by Flush did, or the end of [`Session::enclose`]; its one statement
+    /// reads `COMMIT`.
     pub implied: bool,
 }
 

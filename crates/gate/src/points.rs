@@ -288,6 +288,8 @@ impl Slot {
             | Command::Deliver
             | Command::Refuse { .. }
             | Command::Precede(_)
+            | Command::Enclose(_)
+            | Command::Complete
             | Command::Cancelled
             | Command::Heard => {}
         }

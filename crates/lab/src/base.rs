@@ -142,6 +142,19 @@ impl Base {
             })
     }
 
+    /// Whether the batch reads one of these tables.
+    pub fn reads_any(&self, work: &Work, tables: &BTreeSet<String>) -> bool {
+        let named = |oid: &u32| {
+            self.names
+                .get(oid)
+                .is_some_and(|name| tables.contains(name))
+        };
+        work.parsed.iter().any(|(parsed, _)| {
+            let reads = self.analyst.reads(parsed);
+            reads.is_some_and(|oids| oids.iter().any(named))
+        })
+    }
+
     /// What this run has written so far.
     pub fn touched(&self, index: usize, touched: &mut Touched) {
         let written = self.ledger.written();

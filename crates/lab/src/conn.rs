@@ -1,5 +1,6 @@
 //! The lab's view of one database session: whose it is, what is held on it, what it said.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadheat_explore::Actor;
@@ -30,8 +31,10 @@ pub(crate) struct Conn {
     pub passed: Vec<Statement>,
     /// Whether something ran on it that outlives a transaction (SET, PREPARE, LISTEN, an advisory lock, …).
     pub stained: bool,
-    /// Whether its transaction has the lock of the cure that is tried.
-    pub locked: bool,
+    /// The locks of the cure that is tried which its transaction has, each as the call that takes it.
+    pub locked: BTreeSet<String>,
+    /// Whether the cure that is tried has begun a transaction on it, and has asked to commit it.
+    pub enclosed: Enclosed,
     /// Number of the session in this run, counted from 1; 0 when it had no step yet.
     pub number: u32,
 }
@@ -46,6 +49,24 @@ impl Conn {
             self.handle.release(how);
         }
     }
+
+    /// Takes note of the session's transaction state.
+    pub fn is_now(&mut self, status: TxStatus) {
+        self.status = status;
+        if status == TxStatus::Idle {
+            self.locked.clear();
+        }
+    }
+}
+
+/// Whether a cure has put a transaction around what a session commits statement by statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Enclosed {
+    #[default]
+    No,
+    Open,
+    /// Its COMMIT was asked for.
+    Ending,
 }
 
 /// What is going on in a session.

@@ -36,9 +36,18 @@ pub(crate) enum Said {
     Nothing { actor: Actor },
 }
 
+/// What a driver is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Go {
+    /// Do the next thing.
+    On,
+    /// What was answered last did not hold: ask once more.
+    Again,
+}
+
 /// An actor's driver in one run.
 pub(crate) struct Driver {
-    go: UnboundedSender<()>,
+    go: UnboundedSender<Go>,
     task: JoinHandle<()>,
     process: Option<Arc<Process>>,
     /// Who plays it, if that is somebody outside.
@@ -51,7 +60,7 @@ pub(crate) struct Driver {
 struct Line {
     actor: Actor,
     again: Again,
-    go: UnboundedReceiver<()>,
+    go: UnboundedReceiver<Go>,
     say: UnboundedSender<Said>,
 }
 
@@ -68,7 +77,7 @@ impl Line {
     }
 
     /// Whether what has failed is to be done again; then so many replies of it are taken back.
-    fn again(&mut self, failed: bool, replies: usize) -> bool {
+    fn again(&self, failed: bool, replies: usize) -> bool {
         let due = self.again.is_due(failed);
         if due {
             let actor = self.actor;
@@ -85,7 +94,12 @@ impl Line {
 impl Driver {
     /// Tells the driver to do its next thing.
     pub fn go(&self) {
-        let _ = self.go.send(());
+        let _ = self.go.send(Go::On);
+    }
+
+    /// Tells a driver of requests that the last answer did not hold.
+    pub fn go_again(&self) {
+        let _ = self.go.send(Go::Again);
     }
 
     /// A look at the actor's own process, if it is a command.
@@ -187,18 +201,22 @@ impl Driver {
 }
 
 async fn http(mut line: Line, requests: Vec<(Request, SocketAddr)>, mut browser: Browser) {
-    let count = requests.len();
-    for (index, (request, service)) in requests.into_iter().enumerate() {
-        if !line.told().await {
-            return;
+    let mut at = 0;
+    while let Some(go) = line.go.recv().await {
+        if go == Go::Again {
+            at -= 1;
         }
+        let Some((request, service)) = requests.get(at) else {
+            return;
+        };
         let reply = loop {
-            let reply = ask(&mut browser, service, &request).await;
+            let reply = ask(&mut browser, *service, request).await;
             if !line.again(reply.has_failed(), 0) {
                 break reply;
             }
         };
-        line.replied(reply, index + 1 == count);
+        at += 1;
+        line.replied(reply, at == requests.len());
     }
 }
 

@@ -37,7 +37,7 @@ mod window;
 
 pub use base::{FIRST_OFFSET, NEXT_OFFSET};
 pub use blueprint::Blueprint;
-pub use cure::Cure;
+pub use cure::{Advisory, Cure, has_one_key};
 pub use difference::first_difference;
 pub use error::{Difference, Trouble};
 pub use lab::{Lab, Options};

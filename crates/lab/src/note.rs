@@ -21,6 +21,8 @@ pub struct Notes {
     retries: u32,
     /// First statements of transactions that the lock of a cure could not be put before.
     not_locked: BTreeSet<String>,
+    /// Why statements could not be put in one transaction.
+    not_enclosed: BTreeSet<String>,
 }
 
 impl Notes {
@@ -67,6 +69,7 @@ impl Notes {
         self.background.extend(other.background.iter().cloned());
         self.retries = self.retries.max(other.retries);
         self.not_locked.extend(other.not_locked.iter().cloned());
+        self.not_enclosed.extend(other.not_enclosed.iter().cloned());
         for (key, note) in &other.varying {
             self.varying
                 .entry(key.clone())
@@ -127,6 +130,16 @@ impl Notes {
     /// A transaction that could not be made to take the lock of the cure that is tried, by its first statement.
     pub fn not_locked_first(&self) -> Option<&str> {
         self.not_locked.first().map(String::as_str)
+    }
+
+    /// Why an actor's statements could not be put in one transaction.
+    pub fn not_enclosed_first(&self) -> Option<&str> {
+        self.not_enclosed.first().map(String::as_str)
+    }
+
+    pub(crate) fn not_enclosed(&mut self, sql: &str, why: &str) {
+        let sql = deadheat_sql::shorten(sql, 80);
+        self.not_enclosed.insert(format!("`{sql}` {why}"));
     }
 
     pub(crate) fn retried(&mut self, times: u32) {

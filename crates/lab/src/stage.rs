@@ -15,8 +15,8 @@ use tokio_postgres::Client;
 
 use crate::base::Base;
 use crate::cast::Cast;
-use crate::conn::{Conn, Phase, Work};
-use crate::cure::Cure;
+use crate::conn::{Conn, Enclosed, Phase, Work};
+use crate::cure::{Advisory, Cure};
 use crate::driver::Said;
 use crate::error::Trouble;
 use crate::http::Browsers;
@@ -192,7 +192,11 @@ impl Stage {
             return false;
         };
         let base = &self.bases[conn.database];
-        conn.status != TxStatus::Failed && base.is_incidental(conn.database, session, work, known)
+        // A lock goes ahead of it.
+        let locks = matches!(&self.cure.advisory, Some(Advisory::Rows(tables)) if base.reads_any(work, tables));
+        !locks
+            && conn.status != TxStatus::Failed
+            && base.is_incidental(conn.database, session, work, known)
     }
 
     /// Books an event while no run is on.
@@ -255,10 +259,11 @@ impl Stage {
         })
     }
 
-    /// How the batch that is about to run on `session` is sent.
-    pub fn how(&mut self, session: u32) -> Result<Release, Trouble> {
+    /// How the batch that is about to run on `session` is sent; `begins`: a transaction begins ahead of it.
+    pub fn how(&mut self, session: u32, begins: bool) -> Result<Release, Trouble> {
         let conn = self.conn(session)?;
-        let (status, database) = (conn.status, conn.database);
+        let status = if begins { TxStatus::Open } else { conn.status };
+        let database = conn.database;
         let Some(conn) = self.conns.get(&session) else {
             return Err(Trouble::bug("a batch was sent on a session that is closed"));
         };
@@ -321,7 +326,7 @@ impl Stage {
             Event::Reset { session } => {
                 let conn = self.conn(session)?;
                 conn.stained = false;
-                conn.status = TxStatus::Idle;
+                conn.is_now(TxStatus::Idle);
                 conn.phase = Phase::Idle;
                 conn.owner = None;
             }
@@ -353,7 +358,8 @@ impl Stage {
                 status: TxStatus::Idle,
                 passed: Vec::new(),
                 stained: false,
-                locked: false,
+                locked: BTreeSet::new(),
+                enclosed: Enclosed::No,
                 number: 0,
             },
         );
@@ -372,7 +378,7 @@ impl Stage {
             Phase::Passing { work } => {
                 let owned = conn.owner.is_some();
                 let before = conn.status;
-                conn.status = reply.status;
+                conn.is_now(reply.status);
                 if reply.status == TxStatus::Idle {
                     conn.owner = None;
                 }

@@ -42,7 +42,7 @@ pub struct Report {
     pub seed: u64,
     /// What was found.
     pub races: Vec<RaceEntry>,
-    /// What ended a search that found nothing and is not exhausted.
+    /// What ended a search that is not exhausted and has found nothing, or was to go on behind what it found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
     /// The schedule that gave different runs, if one did.

@@ -88,7 +88,15 @@ fn verdict(report: &Report) -> String {
             format!("{why} ({traces}, {effort})")
         }
         Verdict::Race => {
-            format!("{} found ({traces}, {effort})", report.races.len())
+            let why = match &report.stopped {
+                Some(Stopped::Preemptions(n)) => format!(
+                    " among the schedules with at most {}",
+                    counted(u64::from(*n), "preemption")
+                ),
+                Some(stopped) => format!(", {}", reason(stopped)),
+                None => String::new(),
+            };
+            format!("{} found{why} ({traces}, {effort})", report.races.len())
         }
         Verdict::Bug => {
             format!("not a race: the actors go wrong even one after the other ({effort})")

@@ -234,6 +234,12 @@ fn the_verdicts_in_words() {
         ..report(Verdict::Clean)
     });
     all += &said(&raced());
+    for stopped in [Stopped::Interrupted, Stopped::Preemptions(1)] {
+        all += &said(&Report {
+            stopped: Some(stopped),
+            ..raced()
+        });
+    }
     for stopped in [
         Stopped::Runs(57),
         Stopped::Time(60.0),

@@ -103,9 +103,15 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The most faults that one run can have: none where no actor may have any.
+    fn most_faults(&self) -> Option<u32> {
+        let may = self.actors.iter().any(|actor| actor.fault.is_some());
+        may.then_some(self.explore.faults)
+    }
+
     /// A short text that is the same as long as a saved race can be expected to run as it did: it covers databases
-    /// (with the text of setup files), services, actors and checks, but not the title, where files are, which server
-    /// is used, or what is explored.
+    /// (with the text of setup files), services, actors with the most faults that a run may have, and checks, but not
+    /// the title, where files are, which server is used, or what else is explored.
     pub fn fingerprint(&self) -> String {
         let matters = (
             &self.databases,
@@ -113,6 +119,7 @@ impl Scenario {
             &self.before,
             &self.actors,
             &self.check,
+            self.most_faults(),
         );
         let text =
             serde_json::to_string(&matters).expect("plain data with text keys is always JSON");

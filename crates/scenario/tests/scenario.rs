@@ -172,6 +172,11 @@ fn a_race_stays_the_same_when_only_the_search_changes() {
             "{change}"
         );
     }
+    // How many faults a run may have decides what the actors that stand for them do.
+    let crash = format!("{BEN}crash = true\n");
+    let most = |n: u32| small(&format!("{crash}[explore]\nfaults = {n}\n")).fingerprint();
+    assert_eq!(most(1), small(&crash).fingerprint());
+    assert_ne!(most(1), most(2));
 }
 
 #[test]

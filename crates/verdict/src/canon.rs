@@ -33,6 +33,9 @@ pub(crate) enum Atom {
 
 pub(crate) type Cell = Vec<Atom>;
 
+/// Replies by actor and number, each as sorted rows.
+pub(crate) type Heard = BTreeMap<Actor, BTreeMap<usize, Vec<Vec<Cell>>>>;
+
 /// A row as it is compared (`cells`) and as it reads, cell by cell (`shown`).
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -142,6 +145,34 @@ impl Outcome {
             form,
         }
     }
+}
+
+impl Outcome {
+    /// What each actor was told, with generated values blanked: what it was told does not depend on who comes later,
+    /// how values are numbered does.
+    pub(crate) fn heard(&self) -> Heard {
+        let mut heard = Heard::new();
+        for (group, rows) in &self.form {
+            let Group::Reply(actor, n) = group else {
+                continue;
+            };
+            let mut rows: Vec<Vec<Cell>> = rows
+                .iter()
+                .map(|row| row.iter().map(without_fresh).collect())
+                .collect();
+            rows.sort();
+            heard.entry(*actor).or_default().insert(*n, rows);
+        }
+        heard
+    }
+}
+
+fn without_fresh(cell: &Cell) -> Cell {
+    let blanked = cell.iter().map(|atom| match atom {
+        Atom::Fresh(_) => Atom::Blank,
+        atom => atom.clone(),
+    });
+    blanked.collect()
 }
 
 struct Reader<'a> {

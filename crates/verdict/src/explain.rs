@@ -303,7 +303,16 @@ pub(crate) fn stuck(record: &Record) -> Vec<String> {
     };
     let mut out = vec!["No actor can move any more.".to_owned()];
     for (actor, what) in waits {
-        out.push(format!("{} waits for {what}.", words::name(record, *actor)));
+        let name = words::name(record, *actor);
+        let mut own = record.steps.iter().enumerate().rev();
+        let last = own.find(|(_, step)| step.actor == *actor && !step.statements.is_empty());
+        out.push(match last {
+            Some((n, waits)) if !waits.blocked_by.is_empty() => {
+                format!("{name} waits for {what}, with {}.", step(record, n))
+            }
+            Some((n, _)) => format!("{name}, after {}, waits for {what}.", step(record, n)),
+            None => format!("{name} waits for {what}."),
+        });
     }
     out
 }

@@ -27,6 +27,7 @@ mod pattern;
 mod refusals;
 mod rules;
 mod saved;
+mod settled;
 mod spelled;
 pub mod words;
 

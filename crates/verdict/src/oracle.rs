@@ -9,13 +9,14 @@ use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step};
 
 use crate::anomaly::Kind;
 use crate::calibration::Calibration;
-use crate::canon::Outcome;
+use crate::canon::{Heard, Outcome};
 use crate::differ::{Difference, differences};
 use crate::errors::{self, Reached};
 use crate::faults::{self, Absence};
 use crate::finding::{Finding, SerialOrder, Wrong, finding, first_broken};
 use crate::orders::{likely_order, nearest_unknown};
 use crate::rules::Rules;
+use crate::settled::{Pair, Settled, pair};
 use crate::{explain, words};
 
 /// How many serial orders are asked for at a time.
@@ -43,7 +44,22 @@ pub enum Judgement {
 
 struct Serial {
     record: Record,
+    /// Pairs of actors that touch nothing in common in it.
+    apart: BTreeSet<Pair>,
     outcome: OnceLock<Outcome>,
+    /// What each actor was told, as far as it cannot be noise.
+    heard: OnceLock<Heard>,
+}
+
+impl Serial {
+    fn of(record: Record) -> Self {
+        Self {
+            record,
+            apart: BTreeSet::new(),
+            outcome: OnceLock::new(),
+            heard: OnceLock::new(),
+        }
+    }
 }
 
 /// Knows the serial orders it was given, and compares.
@@ -82,13 +98,15 @@ impl Oracle {
 
     /// Takes the run of a serial order: `order` has the actors that ran, in order (a subset if some were left out).
     pub fn add_serial(&mut self, order: Vec<Actor>, record: Record) {
-        self.serial.insert(
-            order,
-            Serial {
-                record,
-                outcome: OnceLock::new(),
-            },
-        );
+        self.serial.insert(order, Serial::of(record));
+    }
+
+    /// These actors touch nothing in common in a serial order that is known: neighbours that changed places would do the
+    /// same. Believed of a pair once that was seen.
+    pub fn set_apart(&mut self, order: &[Actor], pairs: impl IntoIterator<Item = (Actor, Actor)>) {
+        if let Some(serial) = self.serial.get_mut(order) {
+            serial.apart = pairs.into_iter().map(|(a, b)| pair(a, b)).collect();
+        }
     }
 
     /// Learns from two runs of one schedule; see [`Calibration::learn`]. Do so for every serial order (`offsets`:
@@ -100,6 +118,7 @@ impl Oracle {
         if self.calibration != before {
             for serial in self.serial.values_mut() {
                 serial.outcome = OnceLock::new();
+                serial.heard = OnceLock::new();
             }
         }
         surprises
@@ -297,6 +316,7 @@ impl Oracle {
 
     fn compare(&self, record: &Record) -> Compared<'_> {
         let mut unknown = Vec::new();
+        let swapped = self.seen_swapped();
         for absent in self.absences(record) {
             let outcome = self.outcome_but(record, &absent.silent());
             if self
@@ -306,8 +326,10 @@ impl Oracle {
                 return Compared::Equal;
             }
             let likely = likely_order(record, &absent.out);
-            let known = |order: &[Actor]| self.serial.contains_key(order);
-            unknown.extend(nearest_unknown(&likely, known, ORDERS_AT_A_TIME));
+            let has_run = |order: &[Actor]| self.serial.contains_key(order);
+            let settled = self.settled(record, &absent, &swapped);
+            let most = ORDERS_AT_A_TIME;
+            unknown.extend(nearest_unknown(&likely, has_run, &settled, most));
         }
         if !unknown.is_empty() {
             return Compared::Needs(unknown);
@@ -329,6 +351,51 @@ impl Oracle {
             }
         }
         Compared::Differs(self.nearest(record))
+    }
+
+    /// What the orders that have run say of others, for a run in which these are absent.
+    fn settled(&self, record: &Record, absent: &Absence, swapped: &BTreeSet<Pair>) -> Settled {
+        let mut settled = Settled::default();
+        let silent = absent.silent();
+        let told = self.heard(record);
+        for (order, serial) in &self.serial {
+            let heard = serial.heard.get_or_init(|| self.heard(&serial.record));
+            let otherwise =
+                |actor: &Actor| !silent.contains(actor) && told.get(actor) != heard.get(actor);
+            if let Some(at) = order.iter().position(otherwise) {
+                settled.rule_out(&order[..=at]);
+            }
+            settled.may_swap(order, serial.apart.intersection(swapped).copied().collect());
+        }
+        settled
+    }
+
+    fn heard(&self, record: &Record) -> Heard {
+        let nobody = BTreeSet::new();
+        Outcome::without_clocks(record, &self.calibration, &self.rules, &nobody).heard()
+    }
+
+    /// The pairs that have been seen to change places as neighbours without a difference.
+    fn seen_swapped(&self) -> BTreeSet<Pair> {
+        let mut seen = BTreeSet::new();
+        let nobody = Absence::default();
+        for (order, serial) in &self.serial {
+            for at in 1..order.len() {
+                let neighbours = pair(order[at - 1], order[at]);
+                if seen.contains(&neighbours) || !serial.apart.contains(&neighbours) {
+                    continue;
+                }
+                let mut turned = order.clone();
+                turned.swap(at - 1, at);
+                let other = self.serial.get(&turned);
+                if other
+                    .is_some_and(|other| self.canon(other, &nobody) == self.canon(serial, &nobody))
+                {
+                    seen.insert(neighbours);
+                }
+            }
+        }
+        seen
     }
 
     /// The known serial orders of the actors that are not absent.

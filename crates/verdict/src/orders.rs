@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use deadheat_explore::Actor;
 use deadheat_lab::record::{Record, StepKind};
 
+use crate::settled::Settled;
+
 /// All orders of the actors, beginning with the given one.
 pub fn all_orders(actors: &[Actor]) -> Vec<Vec<Actor>> {
     if actors.is_empty() {
@@ -49,46 +51,57 @@ pub fn likely_order(record: &Record, absent: &BTreeSet<Actor>) -> Vec<Actor> {
     last.into_iter().map(|(_, actor)| actor).collect()
 }
 
-/// Orders after `first`, the nearer ones (fewer pairs turned round) first; lazily, as there may be very many.
+/// Orders that must be run before it can be said that none has the outcome: the nearest to `first` (fewer pairs turned
+/// round) first; lazily, as there may be very many.
 pub(crate) fn nearest_unknown(
     first: &[Actor],
-    known: impl Fn(&[Actor]) -> bool,
+    has_run: impl Fn(&[Actor]) -> bool,
+    settled: &Settled,
     most: usize,
 ) -> Vec<Vec<Actor>> {
-    let mut out = Vec::new();
+    let mut search = Search {
+        has_run,
+        settled,
+        most,
+        out: Vec::new(),
+    };
     let pairs = first.len() * first.len().saturating_sub(1) / 2;
     for turned in 0..=pairs {
         let mut prefix = Vec::with_capacity(first.len());
-        extend(first, turned, &mut prefix, &known, most, &mut out);
-        if out.len() >= most {
+        search.extend(first, turned, &mut prefix);
+        if search.out.len() >= most {
             break;
         }
     }
-    out
+    search.out
 }
 
-/// Permutations of `rest` with exactly `turned` inversions, appended to `prefix`.
-fn extend(
-    rest: &[Actor],
-    turned: usize,
-    prefix: &mut Vec<Actor>,
-    known: &impl Fn(&[Actor]) -> bool,
+struct Search<'a, K> {
+    has_run: K,
+    settled: &'a Settled,
     most: usize,
-    out: &mut Vec<Vec<Actor>>,
-) {
-    if out.len() >= most || turned > rest.len() * rest.len().saturating_sub(1) / 2 {
-        return;
-    }
-    if rest.is_empty() {
-        if !known(prefix) {
-            out.push(prefix.clone());
+    out: Vec<Vec<Actor>>,
+}
+
+impl<K: Fn(&[Actor]) -> bool> Search<'_, K> {
+    /// Permutations of `rest` with exactly `turned` inversions, appended to `prefix`.
+    fn extend(&mut self, rest: &[Actor], turned: usize, prefix: &mut Vec<Actor>) {
+        if self.out.len() >= self.most || turned > rest.len() * rest.len().saturating_sub(1) / 2 {
+            return;
         }
-        return;
-    }
-    for n in 0..rest.len().min(turned + 1) {
-        let mut left = rest.to_vec();
-        prefix.push(left.remove(n));
-        extend(&left, turned - n, prefix, known, most, out);
-        prefix.pop();
+        if rest.is_empty() {
+            if !(self.has_run)(prefix) && !self.settled.is_known(prefix) {
+                self.out.push(prefix.clone());
+            }
+            return;
+        }
+        for n in 0..rest.len().min(turned + 1) {
+            let mut left = rest.to_vec();
+            prefix.push(left.remove(n));
+            if !self.settled.is_ruled_out(prefix) {
+                self.extend(&left, turned - n, prefix);
+            }
+            prefix.pop();
+        }
     }
 }

@@ -216,10 +216,9 @@ impl Conclusion<'_> {
     }
 
     fn stopped(&self) -> Option<Stopped> {
-        if !self.searched.races.is_empty() {
-            return None;
-        }
+        let further = self.budget.keep_going || self.searched.races.is_empty();
         match &self.searched.end {
+            _ if !further => None,
             End::Over(Ending::Bounded { preemptions }) => Some(Stopped::Preemptions(*preemptions)),
             End::Over(Ending::Stopped(_)) if self.budget.random => Some(Stopped::Random),
             End::Over(Ending::Stopped(why)) => Some(match self.budget.runs {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use deadheat_explore::{
-    Config, Cursor, Explorer, Next, Progress, Random, RandomConfig, Run, Thorough,
+    Actor, Config, Cursor, Explorer, Next, Progress, Random, RandomConfig, Run, Thorough,
 };
 use deadheat_lab::record::{End as RunEnd, Record, Statement};
 use deadheat_lab::{Difference, Options, Touched, Trouble, first_difference};
@@ -15,11 +15,13 @@ use deadheat_verdict::{Finding, Judgement, Oracle, Outcome, Rules};
 use super::serial::Serial;
 use super::{Budget, End, Labs, Race, Searched, Shrinking, Stop, Watcher};
 
-/// Rounds in which an outcome may ask for further serial orders before it is left undecided: enough for all orders of six
-/// actors.
-const MOST_QUESTIONS: usize = 64;
-/// Rounds in which only the likeliest orders are run: mostly one of them has the outcome.
-const SMALL_ROUNDS: usize = 4;
+/// Serial orders that an outcome may ask for before it is left undecided: enough for all orders of six actors.
+const MOST_ORDERS: usize = 1_500;
+/// Orders that are run twice for one outcome, to learn what moves from run to run; mostly one of them has the outcome.
+/// Further ones only show what they come to.
+const RUN_TWICE: usize = 8;
+/// Of the orders that are nearest to a race, so many are run twice before it is believed.
+const NEAREST: usize = 8;
 
 /// A search under way.
 pub struct Hunt<'a> {
@@ -143,8 +145,8 @@ impl<'a> Hunt<'a> {
             }
             if self.under_way.is_empty() {
                 return Ok(match reason {
-                    Some(reason) if self.races.is_empty() => End::Stopped(reason),
-                    _ => End::Found,
+                    Some(reason) => End::Stopped(reason),
+                    None => End::Found,
                 });
             }
             let ran = self.wait()?;
@@ -271,6 +273,7 @@ impl<'a> Hunt<'a> {
             Seen::Fine => Ok(None),
             Seen::BrokenSerially => Ok(Some(End::BrokenSerially(self.oracle.broken_serially()))),
             Seen::Race(finding) => {
+                tracing::debug!(index, why = ?finding.why, differs = ?finding.differs, "looks like a race");
                 let cause = cause(&record, &finding);
                 if !self.known.contains(&cause)
                     && let Some(finding) = self.confirm(&record, run, *finding)?
@@ -297,7 +300,8 @@ impl<'a> Hunt<'a> {
 
     /// Judges a run, with as many serial orders as that takes.
     pub(crate) fn judge(&mut self, record: &Record) -> Result<Seen, Stop> {
-        for round in 0..MOST_QUESTIONS {
+        let mut asked = 0;
+        loop {
             let orders = match self.oracle.judge(record) {
                 Judgement::Clean => {
                     self.outcomes.insert(self.oracle.outcome(record));
@@ -314,23 +318,33 @@ impl<'a> Hunt<'a> {
                 }
                 Judgement::NeedsSerial(orders) => orders,
             };
-            if self.limit().is_some() {
+            if asked >= MOST_ORDERS || self.limit().is_some() {
                 break;
             }
-            // Runs under way go on with their labs; the serial orders need labs of their own for a moment.
-            let most = if round < SMALL_ROUNDS {
-                self.labs.count().max(2)
-            } else {
-                orders.len()
-            };
+            // A few at a time: each may show that others need not be run.
+            let most = self.labs.count().max(2);
             let few: Vec<_> = orders.into_iter().take(most).collect();
-            self.aside(|hunt| hunt.serial.teach(&few, hunt.labs, &mut hunt.oracle))?;
+            let twice = asked < RUN_TWICE;
+            asked += few.len();
+            self.show(few, twice)?;
         }
         self.inconclusive.insert(format!(
             "inconclusive: an outcome was compared with {} serial orders and equals none of them; there are more",
             self.oracle.known().count()
         ));
         Ok(Seen::Fine)
+    }
+
+    /// Shows the oracle what serial orders come to. Runs under way go on with their labs; the serial orders need labs of
+    /// their own for a moment.
+    fn show(&mut self, orders: Vec<Vec<Actor>>, twice: bool) -> Result<(), Stop> {
+        self.aside(|hunt| {
+            if twice {
+                hunt.serial.teach(&orders, hunt.labs, &mut hunt.oracle)
+            } else {
+                hunt.serial.show(orders, hunt.labs, &mut hunt.oracle)
+            }
+        })
     }
 
     /// Runs the schedule again: a race that cannot be repeated is none.
@@ -349,6 +363,7 @@ impl<'a> Hunt<'a> {
             return Err(Stop::Unrepeatable(difference));
         }
         self.oracle.learn(record, &again, &[]);
+        self.learn_nearest(&finding)?;
         self.repeat(&finding.nearest)?;
         match self.judge(&again)? {
             Seen::Race(_) => Ok(Some(match self.judge(record)? {
@@ -358,6 +373,21 @@ impl<'a> Hunt<'a> {
             // What looked wrong was a value that moves from run to run: now it is known.
             _ => Ok(None),
         }
+    }
+
+    /// Runs the serial orders twice that are nearest to a race and were run only once: a value that moves from run to run
+    /// in one of them is no difference.
+    fn learn_nearest(&mut self, finding: &Finding) -> Result<(), Stop> {
+        let nearest = finding.orders.iter();
+        let orders: Vec<_> = nearest
+            .filter_map(|one| self.oracle.order_of(&one.order))
+            .filter(|order| self.serial.is_known_from_one_run(order))
+            .take(NEAREST)
+            .collect();
+        if orders.is_empty() {
+            return Ok(());
+        }
+        self.show(orders, true)
     }
 
     /// Runs a known serial order once more: what has moved since its first run was not moved by a race. A second is

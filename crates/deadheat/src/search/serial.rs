@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use deadheat_explore::{Actor, Cursor};
+use deadheat_explore::{Actor, Cursor, Footprint as _, Run};
 use deadheat_lab::record::Record;
 use deadheat_lab::{Difference, Options, Trouble, first_difference};
+use deadheat_sql::Footprint;
 use deadheat_verdict::{Oracle, all_orders};
 
 use super::{Labs, Stop};
@@ -19,6 +20,8 @@ pub(crate) struct Serial {
     actors: Vec<Actor>,
     /// Those that stand for faults: no serial order has one.
     faults: Vec<Actor>,
+    /// Orders that were run once only: what moves from run to run in them is known from others.
+    once: BTreeSet<Vec<Actor>>,
     /// Runs made.
     pub runs: u64,
 }
@@ -31,6 +34,7 @@ impl Serial {
         Self {
             actors,
             faults,
+            once: BTreeSet::new(),
             runs: 0,
         }
     }
@@ -68,11 +72,13 @@ impl Serial {
             let mut again = Vec::new();
             let mut difference = None;
             for order in due {
-                let (Some((first, _)), Some((second, _))) = (results.next(), results.next()) else {
+                let (Some(first), Some((second, _))) = (results.next(), results.next()) else {
                     return Err(Trouble::Bug("a serial run left nothing".to_owned()).into());
                 };
-                match learn(oracle, order.clone(), first, &second, &offsets) {
-                    Ok(()) => {}
+                match learn(oracle, &order, first, &second, &offsets) {
+                    Ok(()) => {
+                        self.once.remove(&order);
+                    }
                     Err(found) => {
                         difference = Some(found);
                         again.push(order);
@@ -87,6 +93,30 @@ impl Serial {
             last = difference;
         }
         self.last_word(&due, labs, last)
+    }
+
+    /// Runs each order once, and gives it to the oracle: for the many that are run when values that move are known
+    /// from others.
+    pub fn show(
+        &mut self,
+        orders: Vec<Vec<Actor>>,
+        labs: &mut Labs,
+        oracle: &mut Oracle,
+    ) -> Result<(), Stop> {
+        self.runs += orders.len() as u64;
+        let run = |order: &Vec<Actor>| (Cursor::order(order.clone()), self.options(order, false));
+        let results = labs.run_all(orders.iter().map(run).collect())?;
+        for (order, (record, run)) in orders.into_iter().zip(results) {
+            oracle.add_serial(order.clone(), record);
+            oracle.set_apart(&order, apart(&order, &run));
+            self.once.insert(order);
+        }
+        Ok(())
+    }
+
+    /// Whether the order was run once only.
+    pub fn is_known_from_one_run(&self, order: &[Actor]) -> bool {
+        self.once.contains(order)
     }
 
     /// Runs an order that is known once more.
@@ -137,10 +167,27 @@ impl Serial {
     }
 }
 
+/// The pairs of actors of which no step conflicts with one of the other.
+fn apart(order: &[Actor], run: &Run<Footprint>) -> Vec<(Actor, Actor)> {
+    let steps = |actor: Actor| {
+        run.events()
+            .iter()
+            .filter(move |event| event.actor == actor)
+    };
+    let conflict = |one: Actor, other: Actor| {
+        steps(one).any(|a| steps(other).any(|b| a.footprint.conflicts(&b.footprint)))
+    };
+    let pairs = order.iter().enumerate();
+    pairs
+        .flat_map(|(n, one)| order[n + 1..].iter().map(move |other| (*one, *other)))
+        .filter(|(one, other)| !conflict(*one, *other))
+        .collect()
+}
+
 fn learn(
     oracle: &mut Oracle,
-    order: Vec<Actor>,
-    first: Record,
+    order: &[Actor],
+    (first, run): (Record, Run<Footprint>),
     second: &Record,
     offsets: &[i64],
 ) -> Result<(), Difference> {
@@ -156,6 +203,7 @@ fn learn(
             "in another run of the same serial order it was otherwise".to_owned(),
         ));
     }
-    oracle.add_serial(order, first);
+    oracle.add_serial(order.to_vec(), first);
+    oracle.set_apart(order, apart(order, &run));
     Ok(())
 }

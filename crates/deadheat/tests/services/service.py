@@ -35,9 +35,9 @@ def serve(posts):
             posts[self.path](self.answer)
             self.close_connection = not self.answered
 
-        def answer(self, value):
+        def answer(self, value, status=200):
             body = json.dumps(value).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

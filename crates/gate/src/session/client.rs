@@ -63,6 +63,7 @@ impl Machine {
                 return Ok(());
             }
             b'X' => {
+                self.took_leave = true;
                 self.leaves();
                 return Ok(());
             }
@@ -149,7 +150,8 @@ impl Machine {
     }
 
     fn leaves(&mut self) {
-        if matches!(self.state, State::Waiting(_)) {
+        let to_be_committed = self.took_leave && self.is_enclosed();
+        if matches!(self.state, State::Waiting(_)) && !to_be_committed {
             self.leave("the client left");
         } else if matches!(&self.state, State::Flying(flight) if matches!(flight.copy, Copy::Data { .. }))
         {
@@ -173,6 +175,9 @@ impl Machine {
     pub(super) fn next(&mut self) {
         while self.phase == Phase::Ready && self.cancels == 0 && matches!(self.state, State::Rest) {
             let Some(unit) = self.queue.pop_front() else {
+                if std::mem::take(&mut self.complete_wanted) && self.is_enclosed() {
+                    return self.ask_to_complete();
+                }
                 if std::mem::take(&mut self.reset_wanted) {
                     self.send_reset();
                 }
@@ -185,6 +190,10 @@ impl Machine {
 
     fn begin(&mut self, mut unit: Unit) {
         match unit.end {
+            End::Leave if self.is_enclosed() && self.took_leave => {
+                self.queue.push_front(unit);
+                return self.ask_to_complete();
+            }
             End::Leave => return self.leave("the client left"),
             End::Data => {
                 self.to_server.extend_from_slice(&unit.bytes);
@@ -219,7 +228,7 @@ impl Machine {
         }
     }
 
-    fn batch(&self, unit: &Unit) -> Batch {
+    pub(super) fn batch(&self, unit: &Unit) -> Batch {
         let statements = if unit.implied {
             vec![Statement::of("COMMIT".into())]
         } else {

@@ -15,6 +15,9 @@ impl Machine {
         let Some(unit) = self.take_waiting("release") else {
             return;
         };
+        if unit.implied && self.is_enclosed() {
+            return self.send_completion(unit);
+        }
         let followed = unit.can_be_followed();
         let mut flight = Box::new(Flight::new(unit, Kind::Batch));
         flight.ask = how.probe.filter(|_| followed);
@@ -44,6 +47,7 @@ impl Machine {
             self.to_server.extend_from_slice(&frontend::BEGIN);
             flight.script.push_own(Part::Begin);
         }
+        self.begin_enclosing(&mut flight);
         if let Some(sql) = flight.ahead.take() {
             self.send_ahead(&mut flight, &sql);
         }
@@ -116,20 +120,23 @@ impl Machine {
                 }
                 self.ready(backend::ready(frame)?);
             }
-            (Part::Begin | Part::Rollback | Part::Tidy, b'E') => {
+            (Part::Complete, b'C' | b'E') => flight.completed(frame)?,
+            (Part::Begin | Part::Rollback | Part::GiveUp | Part::Tidy, b'E') => {
                 return Err(Malformed::order(
                     frame.tag,
                     "the answer to a statement that cannot fail",
                 ));
             }
-            (Part::Reset, b'Z') => self.ready(backend::ready(frame)?),
+            (Part::Reset | Part::Complete | Part::GiveUp, b'Z') => {
+                self.ready(backend::ready(frame)?);
+            }
             _ => {}
         }
         Ok(())
     }
 
     /// Everything due has come.
-    pub(super) fn landed(&mut self, mut flight: Box<Flight>) {
+    pub(super) fn landed(&mut self, flight: Box<Flight>) {
         match flight.kind {
             Kind::Pass => return,
             Kind::Reset => {
@@ -140,6 +147,9 @@ impl Machine {
             }
             Kind::Batch => {}
         }
+        let Some(mut flight) = self.give_up(flight) else {
+            return;
+        };
         if flight.gap == Gap::Open {
             if flight.again || flight.reply.error.is_some() {
                 self.end_gap(flight, Part::Rollback);

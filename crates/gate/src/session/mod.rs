@@ -14,6 +14,7 @@ mod client;
 #[cfg(test)]
 mod corpus;
 mod drive;
+mod enclose;
 mod follow;
 #[cfg(test)]
 mod fuzz;
@@ -38,6 +39,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::drive::drive;
+use self::enclose::Enclosing;
 use self::reply::Reply;
 use self::script::Script;
 use self::standing::Standing;
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Release(Release),
     CommitGap,
     Precede(Arc<str>),
+    Enclose(&'static [&'static str]),
+    Complete,
     Deliver,
     StandIn,
     Refuse {
@@ -125,6 +129,19 @@ impl Session {
     /// for COPY FROM STDIN, which run as if this had not been called.
     pub fn precede(&self, sql: Arc<str>) {
         self.send(Command::Precede(sql));
+    }
+
+    /// Has a transaction begin ahead of the batch that is released next, which the client does not see: it stays open
+    /// behind the batch, and whatever the client sends is part of it, until its COMMIT arrives ([`crate::Batch::implied`])
+    /// and is released. That is when the client takes its leave, or after [`Session::complete`]. After one of these
+    /// SQLSTATEs it is rolled back at once.
+    pub fn enclose(&self, given_up_after: &'static [&'static str]) {
+        self.send(Command::Enclose(given_up_after));
+    }
+
+    /// The COMMIT of the transaction that [`Session::enclose`] has begun is due, as soon as the session is at rest.
+    pub fn complete(&self) {
+        self.send(Command::Complete);
     }
 
     /// Lets the client see the held reply.
@@ -279,6 +296,9 @@ pub(crate) struct Machine {
     /// Cancel requests on their way to the server. Invariant: nothing new is sent while there are any.
     cancels: u32,
     reset_wanted: bool,
+    enclosing: Enclosing,
+    /// The transaction around the client's batches is to be committed.
+    complete_wanted: bool,
     /// What is to run before the batch that is released next.
     ahead: Option<Arc<str>>,
     /// Replication: everything passes.
@@ -288,6 +308,8 @@ pub(crate) struct Machine {
     /// The server has offered to bind the channel, and the client was not told.
     unbound: bool,
     client_gone: bool,
+    /// The client has said that it leaves.
+    took_leave: bool,
     /// The message that ends the session, and what it says.
     last_words: Option<(Bytes, String)>,
 }
@@ -331,10 +353,13 @@ impl Machine {
             standing: Standing::default(),
             cancels: 0,
             reset_wanted: false,
+            enclosing: Enclosing::None,
+            complete_wanted: false,
             ahead: None,
             raw,
             unbound: false,
             client_gone: false,
+            took_leave: false,
             last_words: None,
         }
     }
@@ -355,6 +380,11 @@ impl Machine {
             Command::Release(how) => self.release(how),
             Command::CommitGap => self.commit_gap(),
             Command::Precede(sql) => self.precede(sql),
+            Command::Enclose(given_up_after) => self.enclose(given_up_after),
+            Command::Complete => {
+                self.complete_wanted = true;
+                self.next();
+            }
             Command::Deliver => self.deliver(),
             Command::StandIn => self.stand_in(),
             Command::Refuse { code, message } => self.refuse(&code, &message),

@@ -17,6 +17,9 @@ pub(crate) enum Part {
     Probe,
     Commit,
     Rollback,
+    /// COMMIT and ROLLBACK of the transaction around the client's batches.
+    Complete,
+    GiveUp,
     /// Close of statements that a first attempt has prepared.
     Tidy,
     Refuse,

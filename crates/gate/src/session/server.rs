@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use super::enclose::Enclosing;
 use super::script::{Await, CopyBegins, Part};
 use super::standing::Unsynced;
 use super::unit::End;
@@ -158,7 +159,13 @@ impl Machine {
         match &mut self.state {
             State::Flying(flight) => match flight.script.part() {
                 Some(
-                    Part::Assigned | Part::Probe | Part::Reset | Part::Refuse | Part::Rollback,
+                    Part::Assigned
+                    | Part::Probe
+                    | Part::Reset
+                    | Part::Refuse
+                    | Part::Rollback
+                    | Part::Complete
+                    | Part::GiveUp,
                 ) if frame.tag == b'N' => {}
                 Some(Part::Commit) if frame.tag == b'N' => flight.reply.hold_before_complete(frame),
                 Some(_) if flight.kind == Kind::Batch && !flight.again => {
@@ -229,8 +236,10 @@ impl Machine {
         if frame.tag != b'Z' {
             flight.reply.hear(frame, due)?;
         }
+        let outside = self.as_outside(frame);
+        let shown = outside.as_ref().unwrap_or(frame);
         if flight.kind == Kind::Pass {
-            self.show(&frame.bytes);
+            self.show(&shown.bytes);
         } else if frame.tag == b'Z' && flight.gap == Gap::Open {
             // The gap's end brings another one, with the status that the client is to see; unless the batch has ended
             // the transaction by itself.
@@ -245,7 +254,7 @@ impl Machine {
             flight.again = true;
         } else {
             let simple = flight.unit.end == End::Query && matches!(due, Await::Query);
-            flight.reply.hold(frame, simple);
+            flight.reply.hold(shown, simple);
             if let Some(bytes) = flight.reply.overflow(frame) {
                 self.pass_on(bytes);
             }
@@ -259,6 +268,9 @@ impl Machine {
     /// A ReadyForQuery for the client.
     pub(super) fn ready(&mut self, status: TxStatus) {
         self.standing.ready(status);
+        if status == TxStatus::Idle && self.is_enclosed() {
+            self.enclosing = Enclosing::None;
+        }
         if status == TxStatus::Idle && self.queue.is_empty() && self.partial.bytes.is_empty() {
             self.names.transaction_over();
         }

@@ -27,6 +27,7 @@ impl Run<'_> {
                 seat.replies.push(reply);
                 seat.done = last;
                 seat.at_pause = !last;
+                self.take_back(actor);
             }
             Signal::Said(Said::Again { actor, replies }) => {
                 let told = &mut self.seat_mut(actor).replies;
@@ -61,6 +62,9 @@ impl Run<'_> {
         let work = self.stage.understand(session, batch)?;
         let owner = self.owner(session, &work);
         let shared = work.shared();
+        if let Some(actor) = owner {
+            self.check_enclosing(session, &work, actor);
+        }
         let incidental = shared && owner.is_some() && self.stage.is_incidental(session, &work);
         let tracked = self.stage.conn(session)?;
         // Outside a transaction a COMMIT or ROLLBACK has nothing to end.

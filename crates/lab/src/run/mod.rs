@@ -16,9 +16,11 @@
 //! ```
 //!
 //! [`step`] is one such turn; [`settle`] waits for the actor that runs to park, finish or stall; [`wait`] tells an
-//! answer from a lock wait; [`attribute`] says whose a statement is; [`fault`] and [`kill`] let things go wrong.
+//! answer from a lock wait; [`attribute`] says whose a statement is; [`fault`] and [`kill`] let things go wrong;
+//! [`enclose`] tries out one transaction for all statements.
 
 mod attribute;
+mod enclose;
 mod fault;
 mod kill;
 mod settle;
@@ -41,7 +43,7 @@ use crate::cast::Cast;
 use crate::driver::Driver;
 use crate::error::Trouble;
 use crate::part::Part;
-use crate::record::{End, Invariant as Found, LeftOpen, Reply, Step, StepKind, Table};
+use crate::record::{End, Invariant as Found, LeftOpen, Reply, SqlError, Step, StepKind, Table};
 use crate::stage::Stage;
 
 /// Longest time that one actor may take from one parking place to the next before the run is given up.
@@ -88,6 +90,8 @@ pub(crate) struct Seat {
     pub doomed: Option<Doom>,
     /// Whether nobody is there to go on: its client has hung up, or what worked for it was killed.
     pub cut_off: bool,
+    /// How the transaction around its statements was refused, as long as its reply has not been told so.
+    pub not_committed: Option<SqlError>,
 }
 
 impl Seat {
@@ -102,6 +106,7 @@ impl Seat {
             last: None,
             doomed: None,
             cut_off: false,
+            not_committed: None,
         }
     }
 

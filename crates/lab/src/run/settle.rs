@@ -97,6 +97,11 @@ impl Run<'_> {
                 if !seat.parked.is_empty() {
                     return Ok(self.settled(actor, Settled::Parked));
                 }
+                if expected && self.is_to_be_committed(actor) {
+                    still.disturb();
+                    continue;
+                }
+                let seat = self.seat(actor);
                 if seat.done {
                     return Ok(self.settled(actor, Settled::Finished));
                 }

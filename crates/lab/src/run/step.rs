@@ -6,6 +6,7 @@ use deadheat_explore::{Actor, After, Event};
 use deadheat_gate::{Gap, Ran, Release, TxStatus};
 use deadheat_sql::{Facts, Footprint, TxEnd};
 
+use super::enclose;
 use super::settle::Settled;
 use super::wait::Waited;
 use super::{Doom, Place, Run};
@@ -139,8 +140,12 @@ impl Run<'_> {
                 }
                 work.step = index;
                 conn.phase = Phase::Executing(work);
-                let how = self.stage.how(session)?;
-                self.stage.lock_first(session, &how);
+                let begins = self.encloses(actor, session);
+                if begins {
+                    step.statements.insert(0, enclose::begin());
+                }
+                let how = self.stage.how(session, begins)?;
+                self.stage.lock_first(actor, session, &how, begins);
                 let conn = self.stage.conn(session)?;
                 if let Phase::Executing(work) = &conn.phase {
                     conn.release(work, how);
@@ -213,10 +218,11 @@ impl Run<'_> {
                 let step = work.step;
                 note(&mut self.steps[step], &ran);
                 self.note_refusal(actor, &ran);
+                self.enclosed_ran(actor, session, &work, &ran);
                 let footprint = self.stage.work_footprint(session, &work, &ran, known);
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
-                conn.status = ran.status;
+                conn.is_now(ran.status);
                 if ran.gap == Gap::Open {
                     conn.phase = Phase::GapOpen(work);
                     conn.owner = Some(actor);
@@ -237,7 +243,7 @@ impl Run<'_> {
                     .gap_commit_footprint(session, ran.error.is_none());
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
-                conn.status = ran.status;
+                conn.is_now(ran.status);
                 conn.owner = None;
                 conn.handle.deliver();
                 Ok(footprint)

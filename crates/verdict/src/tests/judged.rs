@@ -143,8 +143,8 @@ fn nobody_can_move() {
     assert_eq!(finding.kind, Kind::Stuck);
     insta::assert_snapshot!(finding.why.join("\n"), @r#"
     No actor can move any more.
-    amy waits for something that no gate sees (all threads asleep).
-    ben waits for a row lock that amy holds.
+    amy, after `select * from jobs where id = 1 for update` (step 1), waits for something that no gate sees (all threads asleep).
+    ben waits for a row lock that amy holds, with `update jobs set state = 'done' where id = 1` (step 2).
     "#);
 }
 
@@ -157,61 +157,6 @@ fn a_check_that_serial_runs_break_too_is_a_bug_and_no_race() {
     };
     assert_eq!(names, ["never"]);
     assert_eq!(oracle.broken_serially()["never"], BOTH[0]);
-}
-
-/// Five actors; each order leaves a list in the order in which they came.
-fn queue(order: &[u16]) -> Record {
-    let mut story = Story::of(&["a", "b", "c", "d", "e"]);
-    let mut places: Vec<[String; 2]> = Vec::new();
-    for (n, actor) in order.iter().enumerate() {
-        story = story
-            .sql(*actor, "insert into q")
-            .writes("q", None, "INSERT 0 1")
-            .gap(*actor);
-        places.push([n.to_string(), actor.to_string()]);
-    }
-    let rows: Vec<Vec<&str>> = places
-        .iter()
-        .map(|p| p.iter().map(String::as_str).collect())
-        .collect();
-    let rows: Vec<&[&str]> = rows.iter().map(Vec::as_slice).collect();
-    story.table("q", &["place", "who"], &rows).done()
-}
-
-#[test]
-fn with_many_actors_the_order_of_commits_is_asked_for_first() {
-    let record = queue(&[3, 1, 4, 0, 2]);
-    let mut oracle = Oracle::new(Rules::default());
-    oracle.add_serial((0..5).map(Actor).collect(), queue(&[0, 1, 2, 3, 4]));
-    let Judgement::NeedsSerial(orders) = oracle.judge(&record) else {
-        panic!("cannot know yet")
-    };
-    assert_eq!(orders[0], [3, 1, 4, 0, 2].map(Actor));
-    assert_eq!(
-        orders[1],
-        [3, 1, 4, 2, 0].map(Actor),
-        "then those with one pair turned round"
-    );
-    oracle.add_serial(orders[0].clone(), queue(&[3, 1, 4, 0, 2]));
-    assert!(matches!(oracle.judge(&record), Judgement::Clean));
-}
-
-#[test]
-fn all_orders_of_many_actors_are_asked_for_before_a_race_is_called() {
-    let mut record = queue(&[3, 1, 4, 0, 2]);
-    record.tables.get_mut("q").unwrap().rows.pop();
-    record.steps.swap(1, 2);
-    let mut oracle = Oracle::new(Rules::default());
-    let mut asked = 0;
-    while let Judgement::NeedsSerial(orders) = oracle.judge(&record) {
-        for order in orders {
-            asked += 1;
-            let numbers: Vec<u16> = order.iter().map(|a| a.0).collect();
-            oracle.add_serial(order, queue(&numbers));
-        }
-    }
-    assert_eq!(asked, 120);
-    assert_eq!(race(oracle.judge(&record)).checks, ["serial"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod canonical;
 mod cycles;
 mod differing;
 mod judged;
+mod many;
 pub mod races;
 mod renaming;
 mod saving;

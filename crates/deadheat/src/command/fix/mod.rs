@@ -247,7 +247,12 @@ impl Trial<'_> {
         self.refuse_what_breaks_it(&serial)?;
         if let Some(sql) = notes.not_locked_first() {
             return Err(format!(
-                "the lock cannot be put before `{sql}` at the gate: it comes in one batch with its BEGIN, or copies data"
+                "the lock cannot be put before `{sql}` at the gate: it comes in one batch with its BEGIN, copies data, or names no row"
+            ));
+        }
+        if let Some(why) = notes.not_enclosed_first() {
+            return Err(format!(
+                "at the gate its statements cannot be put in one transaction: {why}"
             ));
         }
         let known: BTreeSet<String> = self.seen.serial.iter().flat_map(told).collect();

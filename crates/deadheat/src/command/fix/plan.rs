@@ -2,6 +2,8 @@
 //!
 //! They come in the order in which they are to be preferred: what costs the code least first.
 
+mod advisory;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use deadheat_verdict::graph::Dependency;
 
 use super::change::{added, raised, replaced};
 use super::duplicates::duplicate;
-use super::wrap::{bare, scattered, wrapped};
+use super::wrap::{Together, bare, scattered, wrapped};
 
 /// How often a request is sent again at most.
 const RETRIES: u32 = 5;
@@ -84,19 +86,22 @@ impl Remedy {
 
 /// Says what can be tried.
 pub fn plan(patient: &Patient<'_>) -> Plan {
-    let scattered = scattered(patient.record);
+    let record = patient.record;
+    let scattered = scattered(record);
     let one = if scattered.is_empty() {
         Err("every actor's steps are in one transaction already".to_owned())
     } else {
-        wrapped(patient.scenario, &scattered)
+        wrapped(patient.scenario, record, &scattered)
+    };
+    let as_it_is = || Together {
+        scenario: Arc::clone(patient.scenario),
+        enclosed: BTreeSet::new(),
     };
     let base = match &one {
-        Ok(wrapped) => Ok((Arc::clone(wrapped), 2)),
+        Ok(together) => Ok((together.clone(), 2)),
         // A statement on its own is a transaction already, but a lock beside it needs one that is written out.
-        Err(_) if scattered.is_empty() && bare(patient.record) => {
-            Ok((Arc::clone(patient.scenario), 2))
-        }
-        Err(_) if scattered.is_empty() => Ok((Arc::clone(patient.scenario), 0)),
+        Err(_) if scattered.is_empty() && bare(record) => Ok((as_it_is(), 2)),
+        Err(_) if !bare(record) => Ok((as_it_is(), 0)),
         Err(why) => Err(why.clone()),
     };
     let mut planner = Planner {
@@ -121,7 +126,7 @@ pub fn plan(patient: &Patient<'_>) -> Plan {
 struct Planner<'a> {
     patient: &'a Patient<'a>,
     /// The scenario with one transaction an actor, and the round trips that this costs; or why there is none.
-    base: Result<(Arc<Scenario>, u32), String>,
+    base: Result<(Together, u32), String>,
     plan: Plan,
 }
 
@@ -136,7 +141,7 @@ impl Planner<'_> {
     /// A cure that needs transactions around it; `None`, said so, where there can be none.
     fn inside(&mut self, name: &str, cure: Cure) -> Option<Remedy> {
         match self.base.clone() {
-            Ok((scenario, round_trips)) => {
+            Ok((together, round_trips)) => {
                 let changes = if round_trips > 0 {
                     vec![added("begin"), added("commit")]
                 } else {
@@ -144,8 +149,11 @@ impl Planner<'_> {
                 };
                 Some(Remedy {
                     name: name.to_owned(),
-                    cure,
-                    scenario,
+                    cure: Cure {
+                        enclosed: together.enclosed,
+                        ..cure
+                    },
+                    scenario: together.scenario,
                     round_trips,
                     changes,
                     ..Remedy::nothing(self.patient.scenario)
@@ -299,51 +307,23 @@ impl Planner<'_> {
         Some((statement, row))
     }
 
-    fn one_transaction(&mut self, one: Result<Arc<Scenario>, String>) {
+    fn one_transaction(&mut self, one: Result<Together, String>) {
         let name = "one transaction for each actor";
         match one {
-            Ok(scenario) => self.plan.remedies.push(Remedy {
+            Ok(together) => self.plan.remedies.push(Remedy {
                 name: name.to_owned(),
-                scenario,
+                cure: Cure {
+                    enclosed: together.enclosed,
+                    ..Cure::default()
+                },
+                scenario: together.scenario,
                 round_trips: 2,
                 changes: vec![added("begin"), added("commit")],
-                note: "Before the first statement, and behind the last.".to_owned(),
+                note: "Before the first statement, and behind the last; where there are several requests, for each of them."
+                    .to_owned(),
                 ..Remedy::nothing(self.patient.scenario)
             }),
             Err(why) => self.not(name, why),
-        }
-    }
-
-    fn advisory_lock(&mut self) {
-        let name = "advisory lock first";
-        let mut tables: BTreeSet<&str> = self
-            .patient
-            .finding
-            .cycle
-            .iter()
-            .map(|edge| edge.table.as_str())
-            .collect();
-        if tables.is_empty() {
-            let steps = self.patient.finding.matters.iter();
-            let steps = steps.filter_map(|step| self.patient.record.steps.get(*step));
-            let accesses = steps.flat_map(|step| &step.accesses);
-            tables.extend(accesses.map(|access| access.table.as_str()));
-        }
-        let what = tables.into_iter().collect::<Vec<_>>().join(", ");
-        let cure = Cure {
-            // Any key will do, as long as it is always the same.
-            advisory: Some((fingerprint_of(&what) >> 1).cast_signed()),
-            ..Cure::default()
-        };
-        if let Some(mut remedy) = self.inside(name, cure) {
-            remedy.round_trips += 1;
-            let lock = format!("select pg_advisory_xact_lock(hashtextextended('{what}', 0))");
-            let at = remedy.changes.len().min(1);
-            remedy.changes.insert(at, added(lock));
-            "As the first statement of each transaction, before anything is read. With the key of the row behind the \
-             table's name, transactions on other rows need not wait."
-                .clone_into(&mut remedy.note);
-            self.plan.remedies.push(remedy);
         }
     }
 
@@ -359,12 +339,11 @@ impl Planner<'_> {
         {
             return self.not(&name, "every transaction runs at this level already");
         }
-        let cure = |retries| Cure {
+        let cure = Cure {
             level: Some(level),
-            retries,
             ..Cure::default()
         };
-        let Some(mut remedy) = self.inside(&name, cure(0)) else {
+        let Some(mut remedy) = self.inside(&name, cure) else {
             return;
         };
         if bare(self.patient.record) && scattered(self.patient.record).is_empty() {
@@ -385,7 +364,7 @@ impl Planner<'_> {
             return self.not(&retrying, "a command is not run again");
         }
         again.name = retrying;
-        again.cure = cure(RETRIES);
+        again.cure.retries = RETRIES;
         "The whole transaction is to be done again from its first statement when any statement of it, or its commit, fails \
          with 40001 or 40P01."
             .clone_into(&mut again.note);
