@@ -30,6 +30,7 @@ pub mod record;
 mod run;
 mod service;
 mod stage;
+mod tidy;
 mod timer;
 mod touched;
 mod turns;

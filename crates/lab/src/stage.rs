@@ -22,7 +22,7 @@ use crate::error::Trouble;
 use crate::http::Browsers;
 use crate::learned::Learned;
 use crate::note::Notes;
-use crate::record::{Invariant, LeftOpen, Table};
+use crate::record::{Invariant, Table};
 use crate::run::{Seat, hash_of, joined};
 use crate::service::Service;
 use crate::timer::Timer;
@@ -457,54 +457,5 @@ impl Stage {
         for statement in &work.batch.statements {
             self.notes.came_by_itself(&statement.sql);
         }
-    }
-
-    /// Leaves no transaction open and no session changed behind a run; returns what was open when all had finished.
-    pub async fn tidy(&mut self, finished: bool) -> Result<Vec<LeftOpen>, Trouble> {
-        self.frozen.thaw_all();
-        let mut resetting = Vec::new();
-        let mut left_open = Vec::new();
-        for (id, conn) in &mut self.conns {
-            let session = std::mem::take(&mut conn.number);
-            conn.passed.clear();
-            let at_rest = matches!(conn.phase, Phase::Idle) && conn.status == TxStatus::Idle;
-            let own = matches!(
-                self.throughs.get(conn.tag as usize),
-                Some(Through::Actor(_))
-            );
-            if at_rest && !(own && conn.stained) {
-                continue;
-            }
-            if finished && conn.status != TxStatus::Idle {
-                self.notes.left_open();
-                left_open.extend(conn.owner.map(|actor| LeftOpen { actor, session }));
-            }
-            if own && matches!(conn.phase, Phase::Idle) {
-                conn.handle.reset();
-                resetting.push(*id);
-            } else {
-                conn.handle.close();
-            }
-        }
-        let open = |stage: &Self| {
-            stage.conns.iter().any(|(id, conn)| {
-                let resetting = resetting.contains(id);
-                (resetting && (conn.stained || conn.status != TxStatus::Idle))
-                    || (!resetting && !matches!(conn.phase, Phase::Idle))
-            })
-        };
-        let mut patience = 200;
-        while open(self) && patience > 0 {
-            match self.next(Duration::from_millis(5)).await? {
-                Some(Signal::Gate(Event::Closed { session, reason })) => {
-                    self.closed(session, &reason);
-                }
-                Some(Signal::Gate(event)) => self.booked(event)?,
-                Some(Signal::Said(_)) => {}
-                None => patience -= 1,
-            }
-        }
-        left_open.sort_unstable();
-        Ok(left_open)
     }
 }

@@ -221,7 +221,7 @@ impl Machine {
             self.pass(unit);
         } else {
             self.emit(Event::Arrived {
-                session: self.session.id,
+                session: self.session.id(),
                 batch: self.batch(&unit),
             });
             self.state = State::Waiting(unit);

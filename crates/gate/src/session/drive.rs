@@ -176,7 +176,7 @@ impl Driver {
 
 impl Machine {
     fn id(&self) -> u32 {
-        self.session.id
+        self.session.id()
     }
 
     fn break_off(&mut self, reason: &str) {

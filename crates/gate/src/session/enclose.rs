@@ -53,7 +53,7 @@ impl Machine {
             ..Unit::default()
         };
         self.emit(Event::Arrived {
-            session: self.session.id,
+            session: self.session.id(),
             batch: self.batch(&unit),
         });
         self.state = State::Waiting(unit);

@@ -34,7 +34,7 @@ impl Machine {
         match std::mem::replace(&mut self.state, State::Rest) {
             State::Waiting(unit) => Some(unit),
             other => {
-                tracing::debug!(session = self.session.id, what, "no batch is held");
+                tracing::debug!(session = self.session.id(), what, "no batch is held");
                 self.state = other;
                 None
             }
@@ -103,7 +103,7 @@ impl Machine {
                 let error = backend::error(frame)?;
                 if flight.reply.error.is_none() && error.code != "25P02" {
                     tracing::warn!(
-                        session = self.session.id,
+                        session = self.session.id(),
                         code = error.code,
                         error.message,
                         "the gate's own question failed"
@@ -142,7 +142,7 @@ impl Machine {
             Kind::Reset => {
                 self.names.clear();
                 return self.emit(Event::Reset {
-                    session: self.session.id,
+                    session: self.session.id(),
                 });
             }
             Kind::Batch => {}
@@ -155,7 +155,7 @@ impl Machine {
                 self.end_gap(flight, Part::Rollback);
             } else if (flight.assigned || flight.keep) && !flight.reply.streamed {
                 self.emit(Event::Ran {
-                    session: self.session.id,
+                    session: self.session.id(),
                     reply: self.ran(&flight),
                 });
                 self.state = State::GapOpen(flight);
@@ -171,7 +171,7 @@ impl Machine {
                 self.standing.flushed(flight.reply.tags());
             }
             self.emit(Event::Ran {
-                session: self.session.id,
+                session: self.session.id(),
                 reply: self.ran(&flight),
             });
             self.state = State::Done(Box::new(flight.reply));
@@ -200,7 +200,7 @@ impl Machine {
         match std::mem::replace(&mut self.state, State::Rest) {
             State::GapOpen(flight) => self.end_gap(flight, Part::Commit),
             other => {
-                tracing::debug!(session = self.session.id, "no gap is open");
+                tracing::debug!(session = self.session.id(), "no gap is open");
                 self.state = other;
             }
         }
@@ -213,7 +213,7 @@ impl Machine {
                 self.next();
             }
             other => {
-                tracing::debug!(session = self.session.id, "no reply is held");
+                tracing::debug!(session = self.session.id(), "no reply is held");
                 self.state = other;
             }
         }

@@ -174,7 +174,7 @@ impl Machine {
     pub(super) fn tell_watcher(&self, what: impl FnOnce(u32) -> Seen) {
         if let Some(Told::Watcher(seen)) = &self.told {
             // Nobody looks any more: the program is ending.
-            let _ = seen.send(what(self.session.id));
+            let _ = seen.send(what(self.session.id()));
         }
     }
 }
