@@ -132,7 +132,7 @@ fn explain(schema: &Schema, node: &SyntaxNode) -> One {
     }
 }
 
-/// Whether the transaction may wait until no other serializable one could make its snapshot unsafe: who has begun before it
+/// Whether the transaction may wait until no other serializable one could spoil its snapshot: who has begun before it
 /// then matters, whatever tables they use.
 fn deferrable(node: &SyntaxNode) -> bool {
     let words = all_tokens(node);
