@@ -63,11 +63,23 @@ fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
-/// Without the last line's figures: how long it took, and how many labs were at it.
+/// Without the last line's figures: how long it took, and how many labs were at it. Nor with the card that a player picks:
+/// the deck is shuffled.
 fn without_figures(text: &str) -> String {
-    let line = |line: &str| match line.split_once(" found (") {
-        Some((words, _)) => format!("{words} found\n"),
-        None => format!("{line}\n"),
+    const PICKED: &str = "picked = ";
+    let line = |line: &str| {
+        let (words, end) = match line.split_once(" found (") {
+            Some((words, _)) => (words, " found"),
+            None => (line, ""),
+        };
+        let words = match words.split_once(PICKED) {
+            Some((before, card)) => {
+                let rest = card.trim_start_matches(|c: char| c.is_ascii_digit());
+                format!("{before}{PICKED}{rest}")
+            }
+            None => words.to_owned(),
+        };
+        format!("{words}{end}\n")
     };
     text.lines().map(line).collect()
 }
