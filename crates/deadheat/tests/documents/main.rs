@@ -73,10 +73,7 @@ fn without_figures(text: &str) -> String {
             None => (line, ""),
         };
         let words = match words.split_once(PICKED) {
-            Some((before, card)) => {
-                let rest = card.trim_start_matches(|c: char| c.is_ascii_digit());
-                format!("{before}{PICKED}{rest}")
-            }
+            Some((before, _)) => format!("{before}{PICKED}"),
             None => words.to_owned(),
         };
         format!("{words}{end}\n")
