@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bed::Bed;
 use crate::results::{Direct, Labs, Scaling, Thinking, median};
 use crate::straight::{self, Straight};
-use crate::{Fallible, finding, offline, reset};
+use crate::{Fallible, finding, machine, offline, reset};
 
 const LOST_UPDATE: &str = "examples/sql/lost-update.toml";
 const LOST_UPDATE_3: &str = "examples/sql/lost-update-3.toml";
@@ -83,10 +83,17 @@ pub fn scaling() -> Fallible<Scaling> {
     let mut one = Bed::open(LOST_UPDATE_3, 1)?;
     let mut two = Bed::open(LOST_UPDATE_3, 2)?;
     let mut judges = (one.oracle()?, two.oracle()?);
-    let mut scaling = Scaling::default();
+    let mut scaling = Scaling {
+        processors: std::thread::available_parallelism()?.get(),
+        ..Scaling::default()
+    };
     for _ in 0..ROUNDS {
-        let alone = one.sustained(1, Some(&mut judges.0), ROUND)?;
-        let both = two.sustained(1, Some(&mut judges.1), ROUND)?;
+        let alone = machine::while_busy(|| one.sustained(1, Some(&mut judges.0), ROUND));
+        let (alone, busy) = alone?;
+        scaling.busy[0].push(busy);
+        let both = machine::while_busy(|| two.sustained(1, Some(&mut judges.1), ROUND));
+        let (both, busy) = both?;
+        scaling.busy[1].push(busy);
         scaling.one.push(alone);
         scaling.two.push(both);
         scaling.factors.push(both / alone);
@@ -109,7 +116,9 @@ pub fn thinking(scaling: &Scaling) -> Fallible<Thinking> {
 
 /// What an example of the explorer prints.
 fn example(name: &str) -> Fallible<String> {
-    let run = Command::new(format!("target/release/examples/{name}")).output()?;
+    let program = format!("target/release/examples/{name}");
+    let run = Command::new(&program).output();
+    let run = run.map_err(|error| format!("{program}: {error} (`tools/bench labs` builds it)"))?;
     if !run.status.success() {
         return Err(String::from_utf8_lossy(&run.stderr).into());
     }

@@ -1,6 +1,7 @@
 //! The machine and the versions of what ran on it.
 
 use std::process::Command;
+use std::time::Instant;
 
 use crate::Fallible;
 use crate::results::Machine;
@@ -9,6 +10,23 @@ use crate::results::Machine;
 pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("").to_owned()
+}
+
+/// Processor time that the machine has spent on anything since it was started, in seconds.
+fn spent() -> Fallible<f64> {
+    // Of proc_stat(5): user, nice and system; what stands behind is idle, or was never this machine's.
+    const HUNDREDTHS: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let all = text.split_whitespace().skip(1).take(3);
+    let all: Vec<u64> = all.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(all.iter().sum::<u64>() as f64 / HUNDREDTHS)
+}
+
+/// Does something; returns also how many processors the machine kept busy meanwhile.
+pub fn while_busy<T>(work: impl FnOnce() -> Fallible<T>) -> Fallible<(T, f64)> {
+    let (before, started) = (spent()?, Instant::now());
+    let done = work()?;
+    Ok((done, (spent()? - before) / started.elapsed().as_secs_f64()))
 }
 
 /// Looks around; `before` is the load as it was when the measurement began.

@@ -16,7 +16,10 @@ use crate::{Fallible, machine};
 /// Rounds in which the three ways are measured in turn.
 const ROUNDS: usize = 5;
 /// Seconds a way has in a round.
-const SECONDS: &str = "1";
+const SECONDS: &str = "2";
+/// What does not count of them: sessions are new, and the server's know nothing of the tables yet, except where pgbouncer
+/// has kept them.
+const WARMING_UP: f64 = 0.5;
 /// pgbench's scale: 100,000 accounts each.
 const SCALE: &str = "5";
 const WAYS: [&str; 3] = ["direct", "gate", "pgbouncer"];
@@ -125,23 +128,39 @@ fn once(
         .args(["-M", &line.mode, "-b", &line.script, "-c", &line.clients])
         .args(["-j", "1", "-T", SECONDS, "-l"])
         .arg(format!("--log-prefix={}", prefix.display()));
-    let said = run(&mut command)?;
-    let rate = said
-        .lines()
-        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
-        .ok_or("pgbench said no rate")?;
-    let mut times: Vec<f64> = Vec::new();
+    run(&mut command)?;
+    // Of each transaction: when it had ended, and how long it took, in microseconds.
+    let mut all: Vec<(f64, f64)> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if name.is_some_and(|name| name.starts_with("log.")) {
             let text = std::fs::read_to_string(&path)?;
-            let of = |line: &str| line.split(' ').nth(2)?.parse::<f64>().ok();
-            times.extend(text.lines().filter_map(of));
+            all.extend(text.lines().filter_map(transaction));
             std::fs::remove_file(&path)?;
         }
     }
-    Ok((rate, median(&times)))
+    let begun = all.iter().map(|(end, took)| end - took);
+    let first = begun.fold(f64::INFINITY, f64::min) + WARMING_UP * 1e6;
+    all.retain(|(end, took)| end - took >= first);
+    let last = all.iter().map(|(end, _)| *end).fold(first, f64::max);
+    let times: Vec<f64> = all.iter().map(|(_, took)| *took).collect();
+    if times.is_empty() {
+        return Err("pgbench has logged no transaction".into());
+    }
+    Ok((times.len() as f64 * 1e6 / (last - first), median(&times)))
+}
+
+/// A line of pgbench's log: client, number, time taken, script, and the time of the end in seconds and microseconds.
+fn transaction(line: &str) -> Option<(f64, f64)> {
+    let words: Vec<f64> = line
+        .split(' ')
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let [_, _, took, _, seconds, micros] = words[..] else {
+        return None;
+    };
+    Some((seconds * 1e6 + micros, took))
 }
 
 /// A gate without a lab.

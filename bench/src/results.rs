@@ -220,6 +220,17 @@ pub struct Scaling {
     pub one: Vec<f64>,
     pub two: Vec<f64>,
     pub factors: Vec<f64>,
+    /// Processors that the whole machine keeps busy meanwhile, with one lab and with two.
+    pub busy: [Vec<f64>; 2],
+    /// Processors there are.
+    pub processors: usize,
+}
+
+impl Scaling {
+    /// The factor that two labs would have if they kept every processor busy and did no more work than one each.
+    pub fn at_most(&self) -> f64 {
+        self.processors as f64 / median(&self.busy[0])
+    }
 }
 
 /// The explorer's share of a run.

@@ -89,7 +89,8 @@ fn runs(page: &mut Page, labs: &Labs) {
         "\n| | a second |\n| --- | --: |\n| (a) in two labs | {} |\n| (a) one plain client | {} |\n| (a) two plain clients | \
          {} |\n| (b) in one lab | {} |\n| (b) in two labs | {} |\n\nRound by round, the time of a run in two labs is {} times \
          that of one plain client (from {} to {} in {} rounds), {} times that of two. In {} of the {} schedules of (a) a \
-         statement waits; over the others it is {} times that of two plain clients.\n",
+         statement waits; over the others it is {} times that of two plain clients. With one lab at work on (b), {} of {} \
+         processors are busy (its server, its actors' sessions and the gate work side by side), with two {}.\n",
         short(median(&direct.labs)),
         short(median(&direct.alone)),
         short(median(&direct.plain)),
@@ -109,6 +110,9 @@ fn runs(page: &mut Page, labs: &Labs) {
         direct.waiting,
         direct.schedules,
         short(median(&direct.ratios_without_waits)),
+        short(median(&scaling.busy[0])),
+        scaling.processors,
+        short(median(&scaling.busy[1])),
     );
 }
 

@@ -30,13 +30,15 @@ fn a_reader_that_has_enough_is_no_reason_to_panic() {
 #[test]
 fn json_is_all_there_is_on_standard_output() {
     let bench = Bench::new();
-    let said = bench.run(["find", "--json", &path(CLEAN), &path(RACE)]);
+    let said = bench.run(["find", "--json", "--profile", &path(CLEAN), &path(RACE)]);
     let objects: Vec<serde_json::Value> = serde_json::Deserializer::from_str(&said.out)
         .into_iter()
         .collect::<Result<_, _>>()
         .unwrap_or_else(|error| panic!("{error}: {}", said.out));
     let verdicts: Vec<_> = objects.iter().map(|one| one["verdict"].as_str()).collect();
     assert_eq!(verdicts, [Some("clean"), Some("race")]);
+    let moving = &objects[0]["profile"]["moving"];
+    assert!(moving.as_f64().is_some_and(|ms| ms > 0.0), "{moving}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use outcome::outcome;
 pub use page::{live_page, page, race_title, race_view};
 pub use race::{race, replayed, timeline};
 pub use result::{
-    Ended, OutcomeEntry, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict,
+    Ended, OutcomeEntry, Phases, RaceEntry, Report, StepEntry, Stopped, Unrepeatable, Verdict,
 };
 pub use style::Style;
 pub use summary::{still_there, summary};

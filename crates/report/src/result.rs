@@ -57,6 +57,34 @@ pub struct Report {
     /// What else a reader should know: time-outs that fired, gaps that could not be held, runs that are inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Where the time went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Phases>,
+}
+
+/// Where a lab's time went, in milliseconds a run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Phases {
+    /// Putting databases, services and sessions back.
+    pub putting_back: f64,
+    /// Moving the actors, which is where the server works.
+    pub moving: f64,
+    /// Reading tables and checking invariants.
+    pub reading: f64,
+    /// Between runs: starting up, choosing schedules, judging and saving what came of them.
+    pub between: f64,
+}
+
+impl Phases {
+    /// The parts, by name.
+    pub fn parts(&self) -> [(&'static str, f64); 4] {
+        [
+            ("putting back", self.putting_back),
+            ("moving the actors", self.moving),
+            ("reading the outcome", self.reading),
+            ("between runs", self.between),
+        ]
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

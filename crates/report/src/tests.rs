@@ -207,6 +207,7 @@ fn report(verdict: Verdict) -> Report {
         broken_serially: BTreeMap::new(),
         background: Vec::new(),
         notes: Vec::new(),
+        profile: None,
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) struct Wrong<'a> {
 }
 
 /// Whether serial equivalence is known to be broken, and the nearest serial order with what differs.
-pub(crate) type Against<'a> = (bool, Option<(&'a Vec<Actor>, Vec<Difference>)>);
+pub(crate) type Against<'a> = (bool, Option<(&'a [Actor], &'a [Difference])>);
 
 /// The finding that says so; `nearest_record`: the run of the nearest serial order.
 pub(crate) fn finding(
@@ -96,7 +96,7 @@ pub(crate) fn finding(
     let (nearest, differs) = against.map_or_else(Default::default, |(order, differs)| {
         (
             order.iter().map(|a| words::name(record, *a)).collect(),
-            differs,
+            differs.to_vec(),
         )
     });
     let tables: Vec<String> = differs

@@ -12,6 +12,7 @@ mod calibration;
 mod canon;
 mod changes;
 mod differ;
+mod distance;
 pub mod errors;
 mod explain;
 mod faults;

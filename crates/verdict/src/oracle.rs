@@ -1,4 +1,4 @@
-//! Whether an outcome is one that some serial order has.
+//! Whether an outcome is one that some serial order has. How far it is from each is [`crate::distance`]'s matter.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +10,10 @@ use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step};
 use crate::anomaly::Kind;
 use crate::calibration::Calibration;
 use crate::canon::{Heard, Outcome};
-use crate::differ::{Difference, differences};
+use crate::distance::{Distances, Ranked};
 use crate::errors::{self, Reached};
 use crate::faults::{self, Absence};
-use crate::finding::{Finding, SerialOrder, Wrong, finding, first_broken};
+use crate::finding::{Finding, Wrong, finding, first_broken};
 use crate::orders::{likely_order, nearest_unknown};
 use crate::rules::Rules;
 use crate::settled::{Pair, Settled, pair};
@@ -21,11 +21,6 @@ use crate::{explain, words};
 
 /// How many serial orders are asked for at a time.
 const ORDERS_AT_A_TIME: usize = 24;
-
-/// Serial orders that a finding tells of: all there are with four actors.
-const MOST_ORDERS: usize = 24;
-/// Differences told of each.
-const MOST_DIFFERENCES: usize = 12;
 
 /// What a run turned out to be.
 #[derive(Clone, Debug)]
@@ -42,11 +37,13 @@ pub enum Judgement {
     Inconclusive(String),
 }
 
-struct Serial {
-    record: Record,
+/// A serial order that has run. What is made of its record is made again when more has been learned.
+pub(crate) struct Serial {
+    pub record: Record,
     /// Pairs of actors that touch nothing in common in it.
     apart: BTreeSet<Pair>,
     outcome: OnceLock<Outcome>,
+    without_clocks: OnceLock<Outcome>,
     /// What each actor was told, as far as it cannot be noise.
     heard: OnceLock<Heard>,
 }
@@ -57,6 +54,7 @@ impl Serial {
             record,
             apart: BTreeSet::new(),
             outcome: OnceLock::new(),
+            without_clocks: OnceLock::new(),
             heard: OnceLock::new(),
         }
     }
@@ -67,13 +65,14 @@ pub struct Oracle {
     rules: Rules,
     calibration: Calibration,
     serial: BTreeMap<Vec<Actor>, Serial>,
+    pub(crate) ranked: Ranked,
 }
 
-enum Compared<'a> {
+enum Compared {
     Equal,
     Needs(Vec<Vec<Actor>>),
-    Clocks(Vec<Difference>),
-    Differs(Option<(&'a Vec<Actor>, Vec<Difference>)>),
+    Clocks(Distances),
+    Differs(Distances),
 }
 
 impl Oracle {
@@ -83,6 +82,7 @@ impl Oracle {
             rules,
             calibration: Calibration::default(),
             serial: BTreeMap::new(),
+            ranked: Ranked::default(),
         }
     }
 
@@ -99,6 +99,7 @@ impl Oracle {
     /// Takes the run of a serial order: `order` has the actors that ran, in order (a subset if some were left out).
     pub fn add_serial(&mut self, order: Vec<Actor>, record: Record) {
         self.serial.insert(order, Serial::of(record));
+        self.ranked.forget();
     }
 
     /// These actors touch nothing in common in a serial order that is known: neighbours that changed places would do the
@@ -118,8 +119,10 @@ impl Oracle {
         if self.calibration != before {
             for serial in self.serial.values_mut() {
                 serial.outcome = OnceLock::new();
+                serial.without_clocks = OnceLock::new();
                 serial.heard = OnceLock::new();
             }
+            self.ranked.forget();
         }
         surprises
     }
@@ -219,28 +222,29 @@ impl Oracle {
                         serially.iter().map(|i| i.name.clone()).collect(),
                     );
                 }
-                Compared::Clocks(differs) => return Judgement::Inconclusive(clocks(&differs)),
+                Compared::Clocks(distances) => {
+                    return Judgement::Inconclusive(clocks(&distances));
+                }
                 _ => {}
             }
         }
-        let against = match compared {
-            Compared::Differs(against) => (true, against),
-            // Not all serial orders are known: good enough to show, not to accuse.
-            Compared::Needs(_) => (false, self.nearest(record)),
-            _ => (false, None),
+        // Where not all serial orders are known, the nearest is good enough to show, not to accuse.
+        let accused = matches!(compared, Compared::Differs(_));
+        let shown = accused || matches!(compared, Compared::Needs(_));
+        let distances = match compared {
+            Compared::Differs(distances) | Compared::Clocks(distances) => distances,
+            Compared::Equal | Compared::Needs(_) => self.distances(record),
         };
-        let serial = against
-            .1
-            .as_ref()
-            .and_then(|(order, _)| self.serial.get(*order));
+        let nearest = distances.nearest().filter(|_| shown);
+        let serial = nearest.and_then(|(order, _)| self.serial(order));
         let serial = serial.map(|serial| &serial.record);
         let wrong = Wrong {
             broken: &broken,
             errors: &errors,
             left_open: &left_open,
         };
-        let mut found = finding(record, serial, &wrong, against);
-        found.orders = self.orders(record);
+        let mut found = finding(record, serial, &wrong, (accused, nearest));
+        found.orders = distances.told(record);
         Judgement::Race(Box::new(found))
     }
 
@@ -291,9 +295,13 @@ impl Oracle {
         out
     }
 
+    pub(crate) fn serial(&self, order: &[Actor]) -> Option<&Serial> {
+        self.serial.get(order)
+    }
+
     /// Who may be taken as absent, the most likely first. Who got an error that is reported anyway, and
     /// wrote nothing, need not have been there for what the others did.
-    fn absences(&self, record: &Record) -> Vec<Absence> {
+    pub(crate) fn absences(&self, record: &Record) -> Vec<Absence> {
         faults::absences(record, self.clean_absences(record))
     }
 
@@ -314,7 +322,7 @@ impl Oracle {
         }
     }
 
-    fn compare(&self, record: &Record) -> Compared<'_> {
+    fn compare(&self, record: &Record) -> Compared {
         let mut unknown = Vec::new();
         let swapped = self.seen_swapped();
         for absent in self.absences(record) {
@@ -334,32 +342,23 @@ impl Oracle {
         if !unknown.is_empty() {
             return Compared::Needs(unknown);
         }
-        for absent in self.absences(record) {
-            let silent = absent.silent();
-            let build =
-                |record| Outcome::without_clocks(record, &self.calibration, &self.rules, &silent);
-            let outcome = build(record);
-            if self
-                .of_the_rest(record, &absent)
-                .any(|(_, serial)| build(&serial.record) == outcome)
-            {
-                return Compared::Clocks(
-                    self.nearest(record)
-                        .map(|(_, differs)| differs)
-                        .unwrap_or_default(),
-                );
-            }
+        let distances = self.distances(record);
+        if distances.only_clocks {
+            Compared::Clocks(distances)
+        } else {
+            Compared::Differs(distances)
         }
-        Compared::Differs(self.nearest(record))
     }
 
     /// What the orders that have run say of others, for a run in which these are absent.
     fn settled(&self, record: &Record, absent: &Absence, swapped: &BTreeSet<Pair>) -> Settled {
         let mut settled = Settled::default();
         let silent = absent.silent();
-        let told = self.heard(record);
+        let nobody = Absence::default();
+        let told = self.outcome_without_clocks(record, &nobody.out).heard();
         for (order, serial) in &self.serial {
-            let heard = serial.heard.get_or_init(|| self.heard(&serial.record));
+            let heard = || self.canon_without_clocks(serial, &nobody).heard();
+            let heard = serial.heard.get_or_init(heard);
             let otherwise =
                 |actor: &Actor| !silent.contains(actor) && told.get(actor) != heard.get(actor);
             if let Some(at) = order.iter().position(otherwise) {
@@ -368,11 +367,6 @@ impl Oracle {
             settled.may_swap(order, serial.apart.intersection(swapped).copied().collect());
         }
         settled
-    }
-
-    fn heard(&self, record: &Record) -> Heard {
-        let nobody = BTreeSet::new();
-        Outcome::without_clocks(record, &self.calibration, &self.rules, &nobody).heard()
     }
 
     /// The pairs that have been seen to change places as neighbours without a difference.
@@ -399,7 +393,7 @@ impl Oracle {
     }
 
     /// The known serial orders of the actors that are not absent.
-    fn of_the_rest<'a>(
+    pub(crate) fn of_the_rest<'a>(
         &'a self,
         record: &Record,
         absent: &Absence,
@@ -413,63 +407,51 @@ impl Oracle {
         })
     }
 
-    fn canon<'a>(&self, serial: &'a Serial, absent: &Absence) -> Cow<'a, Outcome> {
-        // Actors left out of the order have no replies to compare.
-        if absent.unheard.is_empty() {
-            let whole = || self.outcome_but(&serial.record, &BTreeSet::new());
-            return Cow::Borrowed(serial.outcome.get_or_init(whole));
-        }
-        Cow::Owned(self.outcome_but(&serial.record, &absent.unheard))
+    pub(crate) fn canon<'a>(&self, serial: &'a Serial, absent: &Absence) -> Cow<'a, Outcome> {
+        let build = |silent: &_| self.outcome_but(&serial.record, silent);
+        kept(&serial.outcome, absent, build)
     }
 
-    fn outcome_but(&self, record: &Record, silent: &BTreeSet<Actor>) -> Outcome {
+    pub(crate) fn canon_without_clocks<'a>(
+        &self,
+        serial: &'a Serial,
+        absent: &Absence,
+    ) -> Cow<'a, Outcome> {
+        let build = |silent: &_| self.outcome_without_clocks(&serial.record, silent);
+        kept(&serial.without_clocks, absent, build)
+    }
+
+    pub(crate) fn outcome_without_clocks(
+        &self,
+        record: &Record,
+        silent: &BTreeSet<Actor>,
+    ) -> Outcome {
+        Outcome::without_clocks(record, &self.calibration, &self.rules, silent)
+    }
+
+    pub(crate) fn outcome_but(&self, record: &Record, silent: &BTreeSet<Actor>) -> Outcome {
         Outcome::of(record, &self.calibration, &self.rules, silent)
-    }
-
-    /// What the run has otherwise than each known serial order, the nearest first.
-    fn orders(&self, record: &Record) -> Vec<SerialOrder> {
-        let mut all: Vec<(&Vec<Actor>, Vec<Difference>)> = Vec::new();
-        for absent in self.absences(record) {
-            let outcome = self.outcome_but(record, &absent.silent());
-            let rest = self.of_the_rest(record, &absent);
-            all.extend(rest.map(|(order, serial)| {
-                let serial = self.canon(serial, &absent);
-                (order, differences(&outcome, &serial))
-            }));
-        }
-        all.sort_by_key(|(_, differs)| differs.len());
-        all.truncate(MOST_ORDERS);
-        all.into_iter()
-            .map(|(order, mut differs)| {
-                let more = differs.len().saturating_sub(MOST_DIFFERENCES);
-                differs.truncate(MOST_DIFFERENCES);
-                SerialOrder {
-                    order: order.iter().map(|a| words::name(record, *a)).collect(),
-                    differs,
-                    more,
-                }
-            })
-            .collect()
-    }
-
-    fn nearest(&self, record: &Record) -> Option<(&Vec<Actor>, Vec<Difference>)> {
-        self.absences(record)
-            .iter()
-            .flat_map(|absent| {
-                let outcome = self.outcome_but(record, &absent.silent());
-                self.of_the_rest(record, absent)
-                    .map(|(order, serial)| {
-                        let serial = self.canon(serial, absent);
-                        (order, differences(&outcome, &serial))
-                    })
-                    .collect::<Vec<_>>()
-            })
-            .min_by_key(|(_, differs)| differs.len())
     }
 }
 
-fn clocks(differs: &[Difference]) -> String {
-    let first = differs.first().map(ToString::to_string).unwrap_or_default();
+/// The outcome of a serial order, which is kept as long as every reply in it is compared. Actors left out of the order
+/// have none.
+fn kept<'a>(
+    place: &'a OnceLock<Outcome>,
+    absent: &Absence,
+    build: impl Fn(&BTreeSet<Actor>) -> Outcome,
+) -> Cow<'a, Outcome> {
+    if absent.unheard.is_empty() {
+        Cow::Borrowed(place.get_or_init(|| build(&BTreeSet::new())))
+    } else {
+        Cow::Owned(build(&absent.unheard))
+    }
+}
+
+fn clocks(distances: &Distances) -> String {
+    let nearest = distances.nearest();
+    let first = nearest.and_then(|(_, differs)| differs.first());
+    let first = first.map(ToString::to_string).unwrap_or_default();
     format!(
         "inconclusive: an outcome differs from every serial order only in what reads like a clock; mask it if it is one ({first})"
     )

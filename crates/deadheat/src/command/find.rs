@@ -1,16 +1,15 @@
 //! `deadheat find`: search scenarios, save what is found, say what it comes to.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
-use deadheat_lab::Profile;
-use deadheat_report::{Report, Style};
+use deadheat_report::{Phases, Report, Style};
 use deadheat_verdict::Saved;
 
 use super::ground::Ground;
@@ -153,16 +152,14 @@ fn write_page(file: &Path, races: &[(Saved, String)], reports: &[Report]) -> Res
 
 /// What is printed of a search.
 fn said(find: &Find, found: &Found) -> Result<String, Problem> {
-    let mut text = if find.json {
-        found
-            .report
-            .to_json()
-            .map_err(|error| Problem::other(format!("JSON: {error}"), None))?
-    } else {
-        in_words(&found.report, &found.races, style())
-    };
-    if find.profile {
-        text.push_str(&where_the_time_went(&found.profile));
+    let report = &found.report;
+    if find.json {
+        let json = report.to_json();
+        return json.map_err(|error| Problem::other(format!("JSON: {error}"), None));
+    }
+    let mut text = in_words(report, &found.races, style());
+    if let Some(phases) = report.profile.filter(|_| find.profile) {
+        text.push_str(&where_the_time_went(phases, report.runs));
     }
     Ok(text)
 }
@@ -178,19 +175,10 @@ pub(super) fn in_words(report: &Report, races: &[(Saved, String)], style: Style)
     text
 }
 
-fn where_the_time_went(profile: &Profile) -> String {
-    let runs = profile.runs.max(1) as f64;
-    let line = |what: &str, time: Duration| {
-        format!(
-            "  {what:<22}{:>9.3} ms a run\n",
-            time.as_secs_f64() * 1000.0 / runs
-        )
-    };
-    [
-        format!("where the time went, over {} runs:\n", profile.runs),
-        line("putting back", profile.reset),
-        line("moving the actors", profile.play),
-        line("reading the outcome", profile.outcome),
-    ]
-    .concat()
+fn where_the_time_went(phases: Phases, runs: u64) -> String {
+    let mut text = format!("where the time went, over {runs} runs:\n");
+    for (part, millis) in phases.parts() {
+        let _ = writeln!(text, "  {part:<22}{millis:>9.3} ms a run");
+    }
+    text
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadheat_explore::{Actor, Ending};
 use deadheat_lab::{Notes, Outside, Profile, Trouble};
-use deadheat_report::{RaceEntry, Report, Stopped, Unrepeatable, Verdict};
+use deadheat_report::{Phases, RaceEntry, Report, Stopped, Unrepeatable, Verdict};
 use deadheat_scenario::{Scenario, Strategy};
 use deadheat_verdict::Saved;
 
@@ -40,8 +40,6 @@ pub struct Found {
     pub report: Report,
     /// The races, with the files they are saved in.
     pub races: Vec<(Saved, String)>,
-    /// Where the time went.
-    pub profile: Profile,
 }
 
 /// Searches a scenario.
@@ -101,7 +99,8 @@ pub fn search(
         notes,
         labs,
     };
-    let (report, saved) = result.report()?;
+    let (mut report, saved) = result.report()?;
+    report.profile = Some(phases(&profile, &report));
     if let Some(feed) = feed {
         for (number, (saved, file)) in saved.iter().enumerate() {
             let entry = &report.races[number];
@@ -113,8 +112,20 @@ pub fn search(
     Ok(Found {
         report,
         races: saved,
-        profile,
     })
+}
+
+fn phases(profile: &Profile, report: &Report) -> Phases {
+    let runs = profile.runs.max(1) as f64;
+    let millis = |time: Duration| time.as_secs_f64() * 1000.0 / runs;
+    let busy = millis(profile.reset + profile.play + profile.outcome);
+    let all = report.seconds * 1000.0 * f64::from(report.labs) / runs;
+    Phases {
+        putting_back: millis(profile.reset),
+        moving: millis(profile.play),
+        reading: millis(profile.outcome),
+        between: (all - busy).max(0.0),
+    }
 }
 
 fn budget(flags: &SearchFlags, scenario: &Scenario) -> Budget {
@@ -197,6 +208,7 @@ impl Conclusion<'_> {
             broken_serially: self.broken_serially(),
             background: self.notes.background().map(str::to_owned).collect(),
             notes,
+            profile: None,
         };
         Ok((report, files))
     }

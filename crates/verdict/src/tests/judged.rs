@@ -57,6 +57,33 @@ fn fifth_player_sneaks_in() {
 }
 
 #[test]
+fn an_outcome_that_comes_again_is_told_in_its_own_values() {
+    let oracle = lobby();
+    for (ben, p1) in [("4", "5"), ("17", "18")] {
+        let run = races::fifth_player_with(ben, p1);
+        assert_eq!(oracle.outcome(&run), oracle.outcome(&races::fifth_player()));
+        let finding = race(oracle.judge(&run));
+        let first = finding.differs.first().map(ToString::to_string);
+        let row = format!("players has a row more: id={p1} nick=p1");
+        assert_eq!(first, Some(row));
+    }
+}
+
+#[test]
+fn what_was_judged_is_judged_anew_when_an_order_is_new() {
+    let mut oracle = lobby();
+    let nearest = |oracle: &Oracle| race(oracle.judge(&races::fifth_player())).orders.len();
+    assert_eq!(nearest(&oracle), 2);
+    oracle.add_serial(vec![Actor(0)], races::lobby_serially(0, 0));
+    assert_eq!(nearest(&oracle), 2, "that is no order of both");
+    oracle.add_serial(BOTH[0].to_vec(), races::fifth_player());
+    assert!(matches!(
+        oracle.judge(&races::fifth_player()),
+        Judgement::BrokenSerially(_)
+    ));
+}
+
+#[test]
 fn serial_runs_are_clean_whatever_ids_they_took() {
     for first in 0..2 {
         assert!(matches!(

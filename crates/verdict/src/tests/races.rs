@@ -50,6 +50,11 @@ fn welcome(story: Story, actor: usize, id: &str) -> Story {
 }
 
 pub fn fifth_player() -> Record {
+    fifth_player_with("4", "5")
+}
+
+/// The same with these ids.
+pub fn fifth_player_with(ben: &str, p1: &str) -> Record {
     let story = Story::of(&["ben", "p1"]);
     let story = story
         .sql(0, "select now()")
@@ -57,8 +62,8 @@ pub fn fifth_player() -> Record {
     let story = sit(count(story, 0, "3"), 0, "ben");
     let story = count(story, 1, "3");
     let story = sit(story.gap(0), 1, "p1").gap(1);
-    let story = seated(story, &[("4", "ben"), ("5", "p1")]);
-    welcome(welcome(story, 0, "4"), 1, "5").done()
+    let story = seated(story, &[(ben, "ben"), (p1, "p1")]);
+    welcome(welcome(story, 0, ben), 1, p1).done()
 }
 
 /// The serial order that `first` begins; ids begin at 4 + `by`.
