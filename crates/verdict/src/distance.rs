@@ -63,64 +63,77 @@ impl Ranked {
     }
 }
 
-/// What a run has otherwise than the serial orders that are nearest to it.
-pub(crate) struct Distances {
+/// What a run has otherwise than the serial order that is nearest to it.
+pub(crate) struct Distance {
     /// Some order differs in nothing but what reads like a clock.
     pub only_clocks: bool,
-    /// The nearest first.
-    orders: Vec<(Vec<Actor>, Vec<Difference>)>,
-}
-
-impl Distances {
-    /// The nearest order, and what differs from it.
-    pub fn nearest(&self) -> Option<(&[Actor], &[Difference])> {
-        let (order, differs) = self.orders.first()?;
-        Some((order, differs))
-    }
-
-    /// All that is told of them.
-    pub fn told(self, record: &Record) -> Vec<SerialOrder> {
-        self.orders
-            .into_iter()
-            .map(|(order, mut differs)| {
-                let more = differs.len().saturating_sub(MOST_DIFFERENCES);
-                differs.truncate(MOST_DIFFERENCES);
-                SerialOrder {
-                    order: order.iter().map(|a| words::name(record, *a)).collect(),
-                    differs,
-                    more,
-                }
-            })
-            .collect()
-    }
+    /// The nearest order.
+    pub nearest: Option<(Vec<Actor>, Vec<Difference>)>,
 }
 
 impl Oracle {
+    /// What a run has otherwise than each known serial order, the nearest first; of many, only so many. It takes long where
+    /// the orders are many, so that [`Finding::orders`](crate::Finding) are found out only for what is kept.
+    pub fn orders(&self, record: &Record) -> Vec<SerialOrder> {
+        let faces = self.faces(record);
+        let rank = self.ranked(record, &faces);
+        let told = |(order, mut differs): (&Vec<Actor>, Vec<Difference>)| {
+            let more = differs.len().saturating_sub(MOST_DIFFERENCES);
+            differs.truncate(MOST_DIFFERENCES);
+            SerialOrder {
+                order: order.iter().map(|a| words::name(record, *a)).collect(),
+                differs,
+                more,
+            }
+        };
+        self.differing(&faces, &rank).map(told).collect()
+    }
+
+    /// The known serial orders that are nearest to a run, the nearest first.
+    pub fn nearest_orders(&self, record: &Record) -> Vec<Vec<Actor>> {
+        let rank = self.ranked(record, &self.faces(record));
+        rank.orders.iter().map(|(_, order)| order.clone()).collect()
+    }
+
     /// How far a run is from the known serial orders.
-    pub(crate) fn distances(&self, record: &Record) -> Distances {
-        let faces: Vec<Face> = self
-            .absences(record)
-            .into_iter()
-            .map(|absent| {
-                let silent = absent.silent();
-                Face {
-                    outcome: self.outcome_but(record, &silent),
-                    without_clocks: self.outcome_without_clocks(record, &silent),
-                    absent,
-                }
-            })
-            .collect();
-        let key = (record.actors.clone(), faces.clone());
-        let rank = self.ranked.get(key, |faces| self.rank(record, faces));
-        let orders = rank.orders.iter().filter_map(|(at, order)| {
+    pub(crate) fn distance(&self, record: &Record) -> Distance {
+        let faces = self.faces(record);
+        let rank = self.ranked(record, &faces);
+        let nearest = self.differing(&faces, &rank).next();
+        Distance {
+            only_clocks: rank.only_clocks,
+            nearest: nearest.map(|(order, differs)| (order.clone(), differs)),
+        }
+    }
+
+    fn faces(&self, record: &Record) -> Vec<Face> {
+        let absences = self.absences(record).into_iter();
+        let face = absences.map(|absent| {
+            let silent = absent.silent();
+            Face {
+                outcome: self.outcome_but(record, &silent),
+                without_clocks: self.outcome_without_clocks(record, &silent),
+                absent,
+            }
+        });
+        face.collect()
+    }
+
+    fn differing<'a>(
+        &'a self,
+        faces: &'a [Face],
+        rank: &'a Rank,
+    ) -> impl Iterator<Item = (&'a Vec<Actor>, Vec<Difference>)> {
+        rank.orders.iter().filter_map(move |(at, order)| {
             let face = faces.get(*at)?;
             let serial = self.canon(self.serial(order)?, &face.absent);
-            Some((order.clone(), differences(&face.outcome, &serial)))
-        });
-        Distances {
-            only_clocks: rank.only_clocks,
-            orders: orders.collect(),
-        }
+            Some((order, differences(&face.outcome, &serial)))
+        })
+    }
+
+    fn ranked(&self, record: &Record, faces: &[Face]) -> Arc<Rank> {
+        let key = (record.actors.clone(), faces.to_vec());
+        self.ranked.get(key, |faces| self.rank(record, faces))
     }
 
     fn rank(&self, record: &Record, faces: &[Face]) -> Rank {

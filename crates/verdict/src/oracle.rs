@@ -10,7 +10,7 @@ use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step};
 use crate::anomaly::Kind;
 use crate::calibration::Calibration;
 use crate::canon::{Heard, Outcome};
-use crate::distance::{Distances, Ranked};
+use crate::distance::{Distance, Ranked};
 use crate::errors::{self, Reached};
 use crate::faults::{self, Absence};
 use crate::finding::{Finding, Wrong, finding, first_broken};
@@ -71,8 +71,8 @@ pub struct Oracle {
 enum Compared {
     Equal,
     Needs(Vec<Vec<Actor>>),
-    Clocks(Distances),
-    Differs(Distances),
+    Clocks(Distance),
+    Differs(Distance),
 }
 
 impl Oracle {
@@ -189,7 +189,7 @@ impl Oracle {
         Outcome::of(record, &self.calibration, &self.rules, &absent)
     }
 
-    /// Judges a finished run.
+    /// Judges a finished run. A finding leaves [`Finding::orders`] to [`Oracle::orders`].
     pub fn judge(&self, record: &Record) -> Judgement {
         match record.end {
             End::Cut => return Judgement::Inconclusive("the run was cut short".to_owned()),
@@ -222,20 +222,21 @@ impl Oracle {
                         serially.iter().map(|i| i.name.clone()).collect(),
                     );
                 }
-                Compared::Clocks(distances) => {
-                    return Judgement::Inconclusive(clocks(&distances));
+                Compared::Clocks(distance) => {
+                    return Judgement::Inconclusive(clocks(&distance));
                 }
                 _ => {}
             }
         }
-        // Where not all serial orders are known, the nearest is good enough to show, not to accuse.
-        let accused = matches!(compared, Compared::Differs(_));
-        let shown = accused || matches!(compared, Compared::Needs(_));
-        let distances = match compared {
-            Compared::Differs(distances) | Compared::Clocks(distances) => distances,
-            Compared::Equal | Compared::Needs(_) => self.distances(record),
+        let (accused, nearest) = match compared {
+            Compared::Differs(distance) => (true, distance.nearest),
+            // Not all serial orders are known: good enough to show, not to accuse.
+            Compared::Needs(_) => (false, self.distance(record).nearest),
+            Compared::Equal | Compared::Clocks(_) => (false, None),
         };
-        let nearest = distances.nearest().filter(|_| shown);
+        let nearest = nearest
+            .as_ref()
+            .map(|(order, differs)| (order.as_slice(), differs.as_slice()));
         let serial = nearest.and_then(|(order, _)| self.serial(order));
         let serial = serial.map(|serial| &serial.record);
         let wrong = Wrong {
@@ -243,8 +244,7 @@ impl Oracle {
             errors: &errors,
             left_open: &left_open,
         };
-        let mut found = finding(record, serial, &wrong, (accused, nearest));
-        found.orders = distances.told(record);
+        let found = finding(record, serial, &wrong, (accused, nearest));
         Judgement::Race(Box::new(found))
     }
 
@@ -342,11 +342,11 @@ impl Oracle {
         if !unknown.is_empty() {
             return Compared::Needs(unknown);
         }
-        let distances = self.distances(record);
-        if distances.only_clocks {
-            Compared::Clocks(distances)
+        let distance = self.distance(record);
+        if distance.only_clocks {
+            Compared::Clocks(distance)
         } else {
-            Compared::Differs(distances)
+            Compared::Differs(distance)
         }
     }
 
@@ -448,8 +448,8 @@ fn kept<'a>(
     }
 }
 
-fn clocks(distances: &Distances) -> String {
-    let nearest = distances.nearest();
+fn clocks(distance: &Distance) -> String {
+    let nearest = distance.nearest.as_ref();
     let first = nearest.and_then(|(_, differs)| differs.first());
     let first = first.map(ToString::to_string).unwrap_or_default();
     format!(

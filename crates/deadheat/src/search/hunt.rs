@@ -363,13 +363,17 @@ impl<'a> Hunt<'a> {
             return Err(Stop::Unrepeatable(difference));
         }
         self.oracle.learn(record, &again, &[]);
-        self.learn_nearest(&finding)?;
+        self.learn_nearest(record)?;
         self.repeat(&finding.nearest)?;
         match self.judge(&again)? {
-            Seen::Race(_) => Ok(Some(match self.judge(record)? {
-                Seen::Race(finding) => *finding,
-                _ => finding,
-            })),
+            Seen::Race(_) => {
+                let mut finding = match self.judge(record)? {
+                    Seen::Race(finding) => *finding,
+                    _ => finding,
+                };
+                finding.orders = self.oracle.orders(record);
+                Ok(Some(finding))
+            }
             // What looked wrong was a value that moves from run to run: now it is known.
             _ => Ok(None),
         }
@@ -377,10 +381,9 @@ impl<'a> Hunt<'a> {
 
     /// Runs the serial orders twice that are nearest to a race and were run only once: a value that moves from run to run
     /// in one of them is no difference.
-    fn learn_nearest(&mut self, finding: &Finding) -> Result<(), Stop> {
-        let nearest = finding.orders.iter();
+    fn learn_nearest(&mut self, record: &Record) -> Result<(), Stop> {
+        let nearest = self.oracle.nearest_orders(record).into_iter();
         let orders: Vec<_> = nearest
-            .filter_map(|one| self.oracle.order_of(&one.order))
             .filter(|order| self.serial.is_known_from_one_run(order))
             .take(NEAREST)
             .collect();

@@ -72,7 +72,7 @@ fn an_outcome_that_comes_again_is_told_in_its_own_values() {
 #[test]
 fn what_was_judged_is_judged_anew_when_an_order_is_new() {
     let mut oracle = lobby();
-    let nearest = |oracle: &Oracle| race(oracle.judge(&races::fifth_player())).orders.len();
+    let nearest = |oracle: &Oracle| oracle.orders(&races::fifth_player()).len();
     assert_eq!(nearest(&oracle), 2);
     oracle.add_serial(vec![Actor(0)], races::lobby_serially(0, 0));
     assert_eq!(nearest(&oracle), 2, "that is no order of both");
