@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Record, Reply, Statement, StepKind};
+use deadheat_lab::record::{Access, Record, Reply, Statement, StepKind};
 
 use crate::graph::transactions;
 use crate::rules::Rules;
@@ -135,6 +135,8 @@ pub(crate) trait Effects {
     fn writes_data(&self) -> bool;
     /// Whether it only inserted.
     fn inserts(&self) -> bool;
+    /// Whether it only inserted, and read this table for no more than its foreign keys.
+    fn only_checks_keys_of(&self, table: &str) -> bool;
     /// Whether it is a SELECT that locks the rows that it reads.
     fn locks_reads(&self) -> bool;
     /// Whether it reads the rows that it finds once more when it has got them locked: an UPDATE does, an INSERT with a
@@ -164,6 +166,13 @@ impl Effects for deadheat_lab::record::Step {
         self.statements
             .iter()
             .any(|statement| first_word(&statement.sql) == "insert")
+    }
+
+    fn only_checks_keys_of(&self, table: &str) -> bool {
+        // `INSERT … SELECT`, or a value that is selected, reads for itself.
+        let selects = |statement: &Statement| statement.sql.to_lowercase().contains("select");
+        let writes = |access: &Access| access.write && access.table == table;
+        self.inserts() && !self.statements.iter().any(selects) && !self.accesses.iter().any(writes)
     }
 
     fn locks_reads(&self) -> bool {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{Access, Record, StepKind};
+use deadheat_lab::record::{Access, Record, Step, StepKind};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Effects, first_word};
@@ -62,6 +62,27 @@ pub struct Edge {
 /// Edges with the same key say the same.
 type EdgeKey = (Actor, Actor, Dependency, String, Option<String>, bool);
 
+/// What a step does to the rows that it writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Inserts,
+    /// Their keys stay, mostly.
+    Updates,
+    Other,
+}
+
+impl Verb {
+    fn of(step: &Step) -> Self {
+        if step.inserts() {
+            Self::Inserts
+        } else if step.tags.iter().all(|tag| tag.starts_with("UPDATE")) {
+            Self::Updates
+        } else {
+            Self::Other
+        }
+    }
+}
+
 struct Use {
     actor: Actor,
     step: usize,
@@ -70,8 +91,16 @@ struct Use {
     committed: usize,
     table: String,
     row: Option<String>,
-    inserts: bool,
+    by: Verb,
     found: bool,
+    /// A foreign key's look whether the row is there.
+    checks_key: bool,
+}
+
+impl Use {
+    fn inserts(&self) -> bool {
+        self.by == Verb::Inserts
+    }
 }
 
 /// The transactions of a run, by their first step.
@@ -194,7 +223,7 @@ pub fn edges(record: &Record) -> Vec<Edge> {
                 to,
                 kind,
                 w.committed,
-                r.row.is_none() || w.inserts,
+                r.row.is_none() || w.inserts(),
             ));
         }
         for v in writes
@@ -211,23 +240,26 @@ pub fn edges(record: &Record) -> Vec<Edge> {
 
 /// Whether the read could have seen the write.
 fn meets(r: &Use, w: &Use) -> bool {
+    if r.checks_key && w.by == Verb::Updates {
+        return false;
+    }
     let (Some(wanted), Some(written)) = (&r.row, &w.row) else {
         // A row that was found is not the one inserted.
-        return r.row.is_none() || !(w.inserts && r.found);
+        return r.row.is_none() || !(w.inserts() && r.found);
     };
     let (wanted, written) = (equalities(wanted), equalities(written));
     let covered = wanted.keys().all(|column| written.contains_key(column));
-    !apart(&wanted, &written) && (covered || !(w.inserts && r.found))
+    !apart(&wanted, &written) && (covered || !(w.inserts() && r.found))
 }
 
 /// Whether the later write replaced what the earlier one had left.
 fn overwrites(earlier: &Use, later: &Use) -> bool {
-    if later.inserts || earlier.committed >= later.committed {
+    if later.inserts() || earlier.committed >= later.committed {
         return false;
     }
     match (&earlier.row, &later.row) {
         (Some(a), Some(b)) => !apart(&equalities(a), &equalities(b)),
-        _ => !earlier.inserts,
+        _ => !earlier.inserts(),
     }
 }
 
@@ -294,9 +326,10 @@ fn uses(record: &Record) -> (Vec<Use>, Vec<Use>) {
                     committed,
                     table: access.table.clone(),
                     row: access.row.clone(),
-                    inserts: step.inserts(),
+                    by: Verb::of(step),
                     // What an INSERT returns it has not found.
                     found: !step.rows.is_empty() && !step.inserts(),
+                    checks_key: step.only_checks_keys_of(&access.table),
                 };
                 if access.write && changed {
                     writes.push(one);

@@ -123,6 +123,32 @@ fn two_buyers_order_the_last_unit() {
     "#);
 }
 
+#[test]
+fn a_foreign_key_that_is_checked_is_not_what_was_read_too_early() {
+    let line = "insert into lines (seat_id) values (1)";
+    let story = |story: Story, actor: u16| {
+        let select = "select free from seats where show = 7";
+        let story = story.sql(actor, select).inside();
+        let story = story.reads("seats", Some("show=7")).gives("free", "1");
+        // The row that the foreign key names, to see that it is there.
+        let story = story.sql(actor, line).inside();
+        let story = story.reads("seats", Some("id=1"));
+        let story = story.writes("lines", Some("seat_id=1"), "INSERT 0 1");
+        story
+            .sql(actor, "update seats set free = 0 where id = 1")
+            .inside()
+            .reads("seats", Some("id=1"))
+            .writes("seats", Some("id=1"), "UPDATE 1")
+    };
+    let both = story(Story::of(&["ann", "bob"]), 0);
+    let both = story(both, 1).blocked_by(&[0]);
+    let why = why(both.commit(0).wakes(&[1]).commit(1));
+    assert!(
+        why.starts_with("bob read free = 1 with `select free from seats where show = 7` (step 4)."),
+        "{why}"
+    );
+}
+
 fn why(story: Story) -> String {
     let record = story.done();
     let cycle = crate::graph::cycle(&crate::graph::edges(&record), &[]).expect("a cycle");
