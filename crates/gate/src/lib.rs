@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -129,6 +130,8 @@ impl Gate {
         door: Door,
     ) -> io::Result<Gate> {
         let addr = listener.local_addr()?;
+        // Whoever connects from now on inherits it.
+        SockRef::from(&listener).set_recv_buffer_size(UNREAD)?;
         let shared = Arc::new(Shared::new(upstream, told, door));
         shared.spawn(accept(listener, tag, Arc::clone(&shared)));
         Ok(Gate { addr, shared })
@@ -221,6 +224,10 @@ impl Shared {
         lock(&self.keys).get(&(pid, key.to_vec())).cloned()
     }
 }
+
+/// What the system may keep of what a client sends and the gate has not read, in bytes (it doubles that). By itself it keeps
+/// megabytes on the way: a client would send all of them behind a statement that the server refuses before it hears of that.
+const UNREAD: usize = 64 * 1024;
 
 /// Nothing that holds one of these locks can panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

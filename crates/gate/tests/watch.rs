@@ -112,6 +112,35 @@ async fn who_sends_without_reading_is_stopped_and_then_goes_on() {
     }
 }
 
+/// How many bytes a client can send while the server is busy with what came first.
+async fn kept_on_the_way(addr: SocketAddr) -> usize {
+    let stream = TcpStream::connect(addr).await.expect("a connection");
+    let mut wire = Wire::on(Box::new(stream), "postgres").await;
+    wire.send(&run("select pg_sleep(2)", &[])).await;
+    let one = message(b'd', &[0; 32 * 1024]);
+    let mut sent = 0;
+    while let Ok(count) = {
+        let left = &one[sent % one.len()..];
+        tokio::time::timeout(BLOCKED, wire.stream.write(left)).await
+    } {
+        sent += count.expect("the gate is there");
+    }
+    sent
+}
+
+#[tokio::test]
+async fn a_gate_keeps_little_of_what_the_server_does_not_read() {
+    const LITTLE: usize = 512 * 1024;
+    let server = Server::shared();
+    let direct = kept_on_the_way(server.addr()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("its address");
+    let (told, _heard) = mpsc::unbounded_channel();
+    let _gate = Gate::watching(listener, server.tcp(), told, Door::default()).expect("a gate");
+    let kept = kept_on_the_way(addr).await;
+    assert!(kept < direct + LITTLE, "{kept}, directly {direct}");
+}
+
 /// Sends all of it at once through a gate that looks, and the last `select` behind it; returns what was told.
 async fn told(bytes: &[u8]) -> Seen {
     let server = Server::shared();
