@@ -117,7 +117,7 @@ async fn kept_on_the_way(addr: SocketAddr) -> usize {
     let stream = TcpStream::connect(addr).await.expect("a connection");
     let mut wire = Wire::on(Box::new(stream), "postgres").await;
     wire.send(&run("select pg_sleep(2)", &[])).await;
-    let one = message(b'd', &[0; 32 * 1024]);
+    let one = message(b'd', &vec![0; 32 * 1024]);
     let mut sent = 0;
     while let Ok(count) = {
         let left = &one[sent % one.len()..];
