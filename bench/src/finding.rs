@@ -1,8 +1,9 @@
-//! Whole searches, as a user makes them: `deadheat find --json --profile --keep-going`.
+//! Whole searches, as a user makes them: `deadheat find --json --keep-going`.
 
 use std::path::Path;
 use std::process::Command;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Fallible;
@@ -61,14 +62,7 @@ fn find(plan: &Plan, labs: usize) -> Fallible<Search> {
     let folder = std::env::temp_dir().join(format!("deadheat-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let run = Command::new(deadheat)
-        .args([
-            "find",
-            "--json",
-            "--profile",
-            "--keep-going",
-            "--time",
-            plan.time,
-        ])
+        .args(["find", "--json", "--keep-going", "--time", plan.time])
         .args(["--labs", &labs.to_string()])
         .arg(scenario)
         .current_dir(&folder)
@@ -76,11 +70,8 @@ fn find(plan: &Plan, labs: usize) -> Fallible<Search> {
     std::fs::remove_dir_all(&folder)?;
     let run = run?;
     let text = String::from_utf8(run.stdout)?;
-    let mut objects = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    let Some(Ok(found)) = objects.next() else {
-        return Err(String::from_utf8_lossy(&run.stderr).into());
-    };
-    let profile = &text[objects.byte_offset()..];
+    let found: Value = serde_json::from_str(&text)
+        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&run.stderr)))?;
     let count = |name: &str| found[name].as_u64().unwrap_or(0);
     let races = found["races"].as_array().map_or(&[][..], Vec::as_slice);
     Ok(Search {
@@ -96,19 +87,6 @@ fn find(plan: &Plan, labs: usize) -> Fallible<Search> {
         first_race: races.first().and_then(|race| race["found_at_run"].as_u64()),
         seconds: found["seconds"].as_f64().unwrap_or(f64::NAN),
         runs_per_second: found["runs_per_second"].as_f64().unwrap_or(f64::NAN),
-        phases: Phases {
-            putting_back: millis(profile, "putting back"),
-            moving: millis(profile, "moving the actors"),
-            reading: millis(profile, "reading the outcome"),
-        },
+        phases: Phases::deserialize(&found["profile"])?,
     })
-}
-
-/// The number behind a name in what `--profile` prints.
-fn millis(profile: &str, name: &str) -> f64 {
-    let line = profile
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(name));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .unwrap_or(f64::NAN)
 }

@@ -3,7 +3,7 @@
 //! Five actors have 120 orders, and the many schedules of a search come to few different outcomes. So which orders are
 //! the nearest is found out once for an outcome; what differs from those is told of each run, in its own values.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deadheat_explore::Actor;
@@ -22,7 +22,7 @@ const MOST_ORDERS: usize = 24;
 const MOST_DIFFERENCES: usize = 12;
 
 /// A run as it is compared: without these actors, as it is and without what reads like a clock.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Face {
     absent: Absence,
     outcome: Outcome,
@@ -43,7 +43,7 @@ struct Rank {
 
 /// The ranks of the outcomes that were judged, as long as nothing new is learned.
 #[derive(Default)]
-pub(crate) struct Ranked(Mutex<HashMap<Key, Arc<Rank>>>);
+pub(crate) struct Ranked(Mutex<BTreeMap<Key, Arc<Rank>>>);
 
 impl Ranked {
     /// An order, or a rule of comparing, is new.

@@ -15,7 +15,7 @@ use crate::graph::transactions;
 use crate::words;
 
 /// Who is left out of a serial order that a run is compared with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Absence {
     /// Those who do not take part in it.
     pub out: BTreeSet<Actor>,
