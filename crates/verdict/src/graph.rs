@@ -367,7 +367,9 @@ fn two(edges: &[Edge], tables: &[String]) -> Option<Vec<Edge>> {
         {
             let overtaken = [a, b].iter().filter(|e| e.kind == Dependency::Rw).count();
             let off = [a, b].iter().filter(|e| !tables.contains(&e.table)).count();
-            let item = usize::from(a.table != b.table || a.row != b.row);
+            // Found by another column, it may be the same row.
+            let known = a.row.as_ref().zip(b.row.as_ref());
+            let item = usize::from(a.table != b.table || known.is_some_and(|(a, b)| a != b));
             let clear = usize::from(a.kind == Dependency::Wr || b.kind == Dependency::Wr);
             let score = (
                 off,
