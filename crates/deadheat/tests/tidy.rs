@@ -45,11 +45,13 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 ];
 
 /// Hosts that a link may lead to; `.example` ends names that are nobody's.
-const HOSTS: [&str; 7] = [
+const HOSTS: [&str; 8] = [
     "github.com",
     "json-schema.org",
     "www.apache.org",
     "www.postgresql.org",
+    // The name of SVG's namespace, in pictures that stand alone.
+    "www.w3.org",
     "127.0.0.1",
     "localhost",
     "[::1]",
