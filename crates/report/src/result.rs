@@ -65,6 +65,8 @@ pub struct Report {
 /// Where a lab's time went, in milliseconds a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Phases {
+    /// Runs that these are the means of: all that were made.
+    pub runs: u64,
     /// Putting databases, services and sessions back.
     pub putting_back: f64,
     /// Moving the actors, which is where the server works.

@@ -159,7 +159,7 @@ fn said(find: &Find, found: &Found) -> Result<String, Problem> {
     }
     let mut text = in_words(report, &found.races, style());
     if let Some(phases) = report.profile.filter(|_| find.profile) {
-        text.push_str(&where_the_time_went(phases, report.runs));
+        text.push_str(&where_the_time_went(phases));
     }
     Ok(text)
 }
@@ -175,8 +175,8 @@ pub(super) fn in_words(report: &Report, races: &[(Saved, String)], style: Style)
     text
 }
 
-fn where_the_time_went(phases: Phases, runs: u64) -> String {
-    let mut text = format!("where the time went, over {runs} runs:\n");
+fn where_the_time_went(phases: Phases) -> String {
+    let mut text = format!("where the time went, over {} runs:\n", phases.runs);
     for (part, millis) in phases.parts() {
         let _ = writeln!(text, "  {part:<22}{millis:>9.3} ms a run");
     }

@@ -121,6 +121,7 @@ fn phases(profile: &Profile, report: &Report) -> Phases {
     let busy = millis(profile.reset + profile.play + profile.outcome);
     let all = report.seconds * 1000.0 * f64::from(report.labs) / runs;
     Phases {
+        runs: profile.runs,
         putting_back: millis(profile.reset),
         moving: millis(profile.play),
         reading: millis(profile.outcome),
