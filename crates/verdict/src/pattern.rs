@@ -53,23 +53,32 @@ pub(crate) fn learn(first: &str, second: &str, offsets: &BTreeSet<i64>) -> Optio
 }
 
 /// A token reaches to the next white space, quote, bracket or the like: what two signed or compressed values begin with
-/// alike says nothing about a third.
+/// alike says nothing about a third, nor where in them a digit has moved.
 fn widen(pattern: Pattern) -> Pattern {
     let inside = |c: char| c.is_ascii_alphanumeric() || "_-.+~=:".contains(c);
     let mut out = Pattern::new();
     for piece in pattern {
         match piece {
             Piece::Token => {
-                if let Some(Piece::Literal(before)) = out.last_mut() {
-                    before.truncate(before.trim_end_matches(inside).len());
+                while let Some(before) = out.pop() {
+                    match before {
+                        Piece::Token | Piece::Blank => {}
+                        Piece::Literal(text) => {
+                            let kept = text.trim_end_matches(inside);
+                            if !kept.is_empty() {
+                                out.push(Piece::Literal(kept.to_owned()));
+                                break;
+                            }
+                        }
+                        id @ Piece::Id(_) => {
+                            out.push(id);
+                            break;
+                        }
+                    }
                 }
-                if matches!(out.last(), Some(Piece::Literal(before)) if before.is_empty()) {
-                    out.pop();
-                }
-                if out.last() != Some(&Piece::Token) {
-                    out.push(Piece::Token);
-                }
+                out.push(Piece::Token);
             }
+            Piece::Blank if out.last() == Some(&Piece::Token) => {}
             Piece::Literal(text) if out.last() == Some(&Piece::Token) => {
                 let rest = text.trim_start_matches(inside);
                 if !rest.is_empty() {

@@ -183,6 +183,56 @@ fn a_cookie_signed_in_the_same_second_twice_is_a_token_still() {
 }
 
 #[test]
+fn a_time_in_a_signature_that_moved_by_a_digit_is_part_of_the_token() {
+    let twice = |a: &str, b: &str| (session(a, a), session(b, b));
+    let moved_by_a_digit = twice("eyJtYWlu:1xV9k8:8L2mVwEGr8", "eyJtYWlu:1xV9k9:Bh1IfWYK6f");
+    let other_content = twice("eyJhIjox:1xV9k8:QuVw7m2Lk1", "eyJiIjoy:1xV9kz:Zp0sWqEr5t");
+    for learned_from in [
+        vec![moved_by_a_digit.clone()],
+        vec![moved_by_a_digit, other_content],
+    ] {
+        let calibration = learned(&learned_from, &[1000]);
+        let (short, long) = (
+            "eyJtYWlu:1xV9k7:YtReWq3uIo",
+            "b3RoZXI-tZ_x:1xV9zz:tokentoken",
+        );
+        assert!(same(
+            &session(short, short),
+            &session(long, long),
+            &calibration
+        ));
+    }
+}
+
+#[test]
+fn a_signed_value_is_a_token_whatever_it_is_made_of() {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    // Knuth's multiplier: any will do, as long as it is the same each time.
+    let mut state = 1_u64;
+    let mut letters = |count: usize, of: usize| -> String {
+        let one = |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(LETTERS[(state >> 33) as usize % of])
+        };
+        (0..count).map(one).collect()
+    };
+    for _ in 0..5_000 {
+        let payload = letters(40, 64);
+        let minute = letters(4, 62);
+        let mut signed = || format!(".{payload}:1{minute}{}:{}", letters(1, 62), letters(43, 64));
+        let (first, second) = (signed(), signed());
+        let pattern = crate::pattern::learn(&first, &second, &[1009].into());
+        assert_eq!(
+            pattern,
+            Some(vec![crate::pattern::Piece::Token]),
+            "{first} {second}"
+        );
+    }
+}
+
+#[test]
 fn columns_that_hold_the_time_are_not_compared() {
     let joined = |at: &str, left: &str| {
         Story::of(&["ben"])
