@@ -48,6 +48,11 @@ impl Problem {
                     "an invariant is a query that returns true when all is well: \"select count(*) <= 4 from players\"",
                 )
                 .placed(seek("[check", sql), None),
+            Trouble::Statement { ref sql, .. } => Failure::new(trouble.to_string())
+                .mended_by(
+                    "an actor that never gets that far races with nobody; if it is meant to be refused, `allow` that code in [check]",
+                )
+                .placed(seek("[[actor]]", sql), None),
             trouble => {
                 let help = match &trouble {
                     Trouble::NeverSettles { .. } | Trouble::NeverAnswers { .. } => {

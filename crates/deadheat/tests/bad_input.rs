@@ -217,12 +217,31 @@ fn an_actor_is_refused_in_every_order() {
 }
 
 #[test]
+fn an_actors_statement_names_a_table_that_is_not_there() {
+    let actors = ACTORS.replace("players values (2", "player values (2");
+    insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));
+}
+
+#[test]
+fn an_actors_statement_is_no_sql() {
+    let actors = ACTORS.replace("values (2", "valeus (2");
+    insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));
+}
+
+#[test]
+fn an_actors_statement_is_refused_where_that_is_allowed() {
+    let actors = ACTORS.replace("players values (2", "player values (2");
+    let bench = Bench::new();
+    let text = format!("{DATABASE}{actors}[check]\nallow = [\"42P01\"]\n");
+    bench.scenario("lobby.toml", &text);
+    let said = bench.run(["find", "lobby.toml"]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+}
+
+#[test]
 fn an_actors_statement_fails_in_every_order() {
     let bench = Bench::new();
-    let text = format!(
-        "{DATABASE}{}",
-        ACTORS.replace("players values (2", "player values (2")
-    );
+    let text = format!("{DATABASE}{}", ACTORS.replace("(2, 'ada')", "(2, null)"));
     bench.scenario("lobby.toml", &text);
     let said = bench.run(["find", "lobby.toml"]);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);

@@ -63,6 +63,16 @@ pub enum Trouble {
         /// What the server said.
         how: String,
     },
+    /// A statement of an actor means nothing to the server, whoever comes first.
+    #[error("{actor}: {how}, whoever comes first")]
+    Statement {
+        /// Whose it is.
+        actor: String,
+        /// The statement.
+        sql: String,
+        /// What the server said.
+        how: String,
+    },
     /// A value in a template is not there.
     #[error("{actor}: {how}")]
     Template {

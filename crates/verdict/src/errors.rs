@@ -39,6 +39,12 @@ impl Reached {
     }
 }
 
+/// Whether the server has not understood a statement: its syntax, or the name of a table, a column or a function
+/// (PostgreSQL's appendix A, class 42).
+pub fn is_misunderstanding(code: &str) -> bool {
+    matches!(code, "42601" | "42P01" | "42703" | "42883")
+}
+
 fn retryable(code: &str) -> bool {
     matches!(code, "40001" | "40P01")
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use deadheat_explore::Actor;
-use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Step};
+use deadheat_lab::record::{End, Invariant, LeftOpen, Record, Reply, SqlError, Step};
 
 use crate::anomaly::Kind;
 use crate::calibration::Calibration;
@@ -181,6 +181,31 @@ impl Oracle {
             }
         }
         out
+    }
+
+    /// A statement of an SQL actor that the server understands in no known serial order: the actor, its words, what the
+    /// server said. Such a scenario tests nothing of what it seems to.
+    pub fn not_understood(&self) -> Option<(String, String, SqlError)> {
+        let mut said: BTreeMap<(&str, &str), Option<&SqlError>> = BTreeMap::new();
+        for serial in self.serial.values() {
+            let told = serial.record.actors.iter().zip(&serial.record.replies);
+            for (actor, reply) in
+                told.flat_map(|(actor, all)| all.iter().map(move |one| (actor, one)))
+            {
+                if let Reply::Sql { sql, error, .. } = reply {
+                    let error = error.as_ref().filter(|error| {
+                        errors::is_misunderstanding(&error.code) && !self.rules.allows(&error.code)
+                    });
+                    said.entry((actor, sql))
+                        .and_modify(|known| *known = known.and(error))
+                        .or_insert(error);
+                }
+            }
+        }
+        let never = |((actor, sql), error): ((&str, &str), Option<&SqlError>)| {
+            Some((actor.to_owned(), sql.to_owned(), error?.clone()))
+        };
+        said.into_iter().find_map(never)
     }
 
     /// The canonical outcome of a run: equal for runs that nobody could tell apart.

@@ -113,6 +113,10 @@ impl<'a> Hunt<'a> {
 
     fn try_search(&mut self) -> Result<End, Stop> {
         self.learn_serial_orders()?;
+        if let Some((actor, sql, error)) = self.oracle.not_understood() {
+            let how = format!("{} ({})", error.message, error.code);
+            return Err(Trouble::Statement { actor, sql, how }.into());
+        }
         let broken = self.oracle.broken_serially();
         if !broken.is_empty() {
             return Ok(End::BrokenSerially(broken));
