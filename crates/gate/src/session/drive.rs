@@ -18,9 +18,6 @@ use crate::stream::Stream;
 
 /// Room to read into.
 const CHUNK: usize = 64 * 1024;
-/// Rounds of reading and writing at a time. What has arrived meanwhile is only known when the runtime has looked, which it
-/// does not while there is something to do here: the server's word would wait for the end of what the client sends.
-const ROUNDS: usize = 2;
 /// How long a client may take to hear that the session is over.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -68,26 +65,15 @@ pub(crate) async fn drive(
     if let Err(error) = driver.machine.client_bytes(&mut driver.from_client) {
         driver.broken("client", &error);
     }
-    while poll_fn(|cx| driver.poll(cx)).await == Moved::More {
-        tokio::task::yield_now().await;
-    }
+    poll_fn(|cx| driver.poll(cx)).await;
     // Where it is encrypted, the end has to be said; a client that does not listen is not waited for.
     let farewell = tokio::time::timeout(FAREWELL, driver.client.shutdown()).await;
     tracing::trace!(?farewell, "a session is over");
 }
 
-/// How far a session has come.
-#[derive(PartialEq, Eq)]
-enum Moved {
-    /// There is more to do.
-    More,
-    /// It is over.
-    Over,
-}
-
 impl Driver {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Moved> {
-        for _ in 0..ROUNDS {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
             let mut moved = false;
             // Commands first: they are about what was there before anything else is read.
             while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
@@ -102,15 +88,13 @@ impl Driver {
                 && (self.machine.client_is_gone()
                     || self.machine.to_client.is_empty() && !self.client_unsent)
             {
-                return Poll::Ready(Moved::Over);
+                return Poll::Ready(());
             }
             if !moved {
                 self.busy.set(self.machine.busy());
                 return Poll::Pending;
             }
         }
-        self.busy.set(true);
-        Poll::Ready(Moved::More)
     }
 
     fn read_server(&mut self, cx: &mut Context<'_>) -> bool {
