@@ -19,19 +19,19 @@
 //! See [`Seen::conservative`]. Nobody sleeps: two schedules of one trace can differ in how many preemptions they
 //! leave for the rest.
 //!
-//! # Rounds
+//! # Order
 //!
-//! Branches wait in order of the preemptions their schedule has (one before none, see [`rank`]), then of their age. A
-//! round takes the first ready
-//! ones of one number of preemptions, a fixed number at most; their reports are worked up in that order when all
-//! are there. So the search is the same however many labs there are. Under a bound no run has more preemptions
-//! than its round, so the first race found has the fewest; without one, a sleeping actor can force further
-//! switches within a run.
+//! Branches wait in order of the preemptions their schedule has (one before none, see [`rank`]), then of their age. Reports
+//! are worked up in the order in which their runs were handed out, and only when the next run cannot be named without:
+//! when nothing is ready, when too many runs are out ([`WINDOW`]), or when what is ready has more preemptions than some run
+//! that is out ([`EARLY`]). So which run comes next depends on what was found and not on when, and the search is the same
+//! however many labs there are; and no lab has to wait for the slowest of a batch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::agenda::{Agenda, Place};
 use crate::cursor::Policy;
 use crate::optimal::Trust;
 use crate::outlook::Outlook;
@@ -39,9 +39,15 @@ use crate::plan::Seen;
 use crate::tree::{NodeId, Tree};
 use crate::{Actor, Cursor, End, Ending, Explorer, Footprint, Next, Progress, Run};
 
-/// Runs in a round at most. Large enough to keep a few labs busy, small enough that later ones gain from what
-/// earlier ones found.
-const ROUND: usize = 32;
+/// Runs that are out at most. Large enough to keep many labs busy, small enough that later ones gain from what earlier ones
+/// found.
+const WINDOW: usize = 32;
+
+/// Runs that are out at most when the next one has more preemptions than one of them. Enough for two labs, and a run that
+/// waits for each; a report may still show branches that should come first. Under a bound there are none of these, so that
+/// no run has more preemptions than one that is handed out later, and the first race found has the fewest (without
+/// a bound a sleeping actor can force further switches within a run anyway).
+const EARLY: usize = 4;
 
 /// What an exhaustive search may cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,15 +75,11 @@ pub struct Exhaustive<F> {
     tree: Tree<F>,
     /// `None` under a bound, and once a step was not what it was expected to be.
     trust: Option<Trust<F>>,
-    /// Branches still to be run, by rank and age.
-    queue: BTreeMap<(u32, u64), Place>,
-    /// Branches ever queued.
-    queued: u64,
-    /// The rest of the round, in order.
-    round: VecDeque<(u64, Place)>,
-    /// Runs of the round that were handed out, by index.
-    out: BTreeMap<u64, Place>,
-    /// Those of them that were reported. Invariant: worked up when the round is at its end.
+    /// Branches still to be run.
+    agenda: Agenda,
+    /// Runs that were handed out and not worked up yet, by index, with their ranks.
+    out: BTreeMap<u64, (u32, Place)>,
+    /// Those of them that were reported.
     reported: BTreeMap<u64, Run<F>>,
     /// Index of the next run.
     index: u64,
@@ -103,9 +105,6 @@ fn rank(preemptions: u32) -> u32 {
     }
 }
 
-/// Where a run is to begin something new; `None` for the very first.
-type Place = Option<(NodeId, usize)>;
-
 impl<F: Footprint> Exhaustive<F> {
     /// A search that starts from nothing.
     pub fn new(config: Config) -> Self {
@@ -114,9 +113,7 @@ impl<F: Footprint> Exhaustive<F> {
             config,
             trust: trusts.then(Trust::new),
             tree: Tree::new(),
-            queue: BTreeMap::from([((0, 0), None)]),
-            queued: 1,
-            round: VecDeque::new(),
+            agenda: Agenda::new(),
             out: BTreeMap::new(),
             reported: BTreeMap::new(),
             index: 0,
@@ -130,49 +127,67 @@ impl<F: Footprint> Exhaustive<F> {
         }
     }
 
-    /// Fills the next round, or ends the search.
-    fn begin_round(&mut self) {
-        if self.queue.is_empty() {
-            self.ending = Some(self.finished());
-            return;
+    /// The next run, if it can be named as things are.
+    fn choose(&mut self) -> Option<Cursor<F>> {
+        let rank = self.agenda.next_rank()?;
+        let lowest = self.out.values().map(|(rank, _)| *rank).min();
+        let most = match lowest {
+            Some(lowest) if lowest < rank && self.config.preemptions.is_some() => 0,
+            Some(lowest) if lowest < rank => EARLY,
+            _ => WINDOW,
+        };
+        if self.out.len() >= most || self.config.runs.is_some_and(|cap| self.index >= cap) {
+            return None;
         }
-        let left = self
-            .config
-            .runs
-            .map_or(u64::MAX, |cap| cap.saturating_sub(self.index));
-        if left == 0 {
-            let open = self.queue.len();
+        let place = self.agenda.take()?;
+        // Runs show branches with fewer preemptions too. And where nothing is left but serial schedules, one is too many for
+        // a moment.
+        self.progress.preemptions = self.progress.preemptions.max(rank).max(1);
+        self.out.insert(self.index, (rank, place));
+        self.index += 1;
+        Some(self.cursor(self.index - 1, place))
+    }
+
+    /// Works up the first run that is out; `false` if it is not reported yet.
+    fn work_up_next(&mut self) -> bool {
+        let first = self.out.first_key_value().map(|(index, _)| *index);
+        let Some(run) = first.and_then(|index| self.reported.remove(&index)) else {
+            return false;
+        };
+        if let Some((_, place)) = self.out.remove(&run.index) {
+            self.work_up(place, run);
+        }
+        let waiting = self.agenda.len();
+        self.outlook
+            .note(self.progress.runs, self.agenda.ever_added());
+        self.progress.runs_left = Some(self.outlook.left(waiting, self.tree.size()));
+        if self.is_redundant() && waiting > 0 {
+            let blocked_runs = self.progress.blocked_runs;
+            self.ending
+                .get_or_insert(Ending::Redundant { blocked_runs });
+        }
+        true
+    }
+
+    /// How the search ends when nothing is out and no run can be named. Branches may be left that wait for others whose runs
+    /// were lost.
+    fn end(&mut self) -> Ending {
+        let open = self.agenda.ready();
+        if open > 0 {
             self.stop(format!(
                 "the cap of {} runs is reached, with {open} branches still to run",
                 self.index
             ));
-            return;
         }
-        let ready =
-            |place: &Place| place.is_none_or(|(node, branch)| self.tree.is_ready(node, branch));
-        let ready = self
-            .queue
-            .iter()
-            .filter(|(_, place)| ready(place))
-            .map(|(key, _)| *key);
-        let mut keys: Vec<(u32, u64)> = ready
-            .take(ROUND.min(usize::try_from(left).unwrap_or(ROUND)))
-            .collect();
-        let Some(&(rank, _)) = keys.first() else {
-            // All that is left waits for branches whose runs were lost.
-            self.ending = Some(self.finished());
-            return;
+        let ending = self.ending.clone().unwrap_or_else(|| self.finished());
+        let ending = match ending {
+            // Runs were still out when it was decided.
+            Ending::Redundant { .. } => Ending::Redundant {
+                blocked_runs: self.progress.blocked_runs,
+            },
+            other => other,
         };
-        keys.retain(|key| key.0 == rank);
-        // Runs show branches with fewer preemptions too. And where nothing is left but serial schedules, one is too many for
-        // a moment.
-        self.progress.preemptions = self.progress.preemptions.max(rank).max(1);
-        for key in keys {
-            if let Some(place) = self.queue.remove(&key) {
-                self.round.push_back((self.index, place));
-                self.index += 1;
-            }
-        }
+        self.ending.insert(ending).clone()
     }
 
     fn finished(&self) -> Ending {
@@ -201,23 +216,6 @@ impl<F: Footprint> Exhaustive<F> {
             },
         };
         Cursor::new(index, script, policy)
-    }
-
-    fn end_round(&mut self) {
-        let mut places = std::mem::take(&mut self.out);
-        for (index, run) in std::mem::take(&mut self.reported) {
-            if let Some(place) = places.remove(&index) {
-                self.work_up(place, run);
-            }
-        }
-        self.outlook.note(self.progress.runs, self.queued);
-        let left = self.outlook.left(self.queue.len(), self.tree.size());
-        self.progress.runs_left = Some(left);
-        if self.is_redundant() && !self.queue.is_empty() {
-            let blocked_runs = self.progress.blocked_runs;
-            self.ending
-                .get_or_insert(Ending::Redundant { blocked_runs });
-        }
     }
 
     fn is_redundant(&self) -> bool {
@@ -277,6 +275,7 @@ impl<F: Footprint> Exhaustive<F> {
             self.lose_trust();
         }
         let seen = Seen::grow(&mut self.tree, node, branch, run);
+        self.agenda.made(&self.tree, node, branch);
         if complete {
             self.traces.insert(seen.causality.id());
             self.progress.traces = self.traces.len() as u64;
@@ -362,24 +361,25 @@ impl<F: Footprint> Exhaustive<F> {
 
     fn queue(&mut self, node: NodeId, branch: usize) {
         let preemptions = self.tree.preemptions(node, self.tree.actor(node, branch));
-        self.queue
-            .insert((rank(preemptions), self.queued), Some((node, branch)));
-        self.queued += 1;
+        let ready = self.tree.is_ready(node, branch);
+        self.agenda.add(rank(preemptions), (node, branch), ready);
     }
 }
 
 impl<F: Footprint> Explorer<F> for Exhaustive<F> {
     fn next(&mut self) -> Next<F> {
-        if self.round.is_empty() && self.out.is_empty() && self.ending.is_none() {
-            self.begin_round();
-        }
-        if let Some((index, place)) = self.round.pop_front() {
-            self.out.insert(index, place);
-            return Next::Run(self.cursor(index, place));
-        }
-        match &self.ending {
-            Some(ending) if self.out.is_empty() => Next::Done(ending.clone()),
-            _ => Next::Wait,
+        loop {
+            if self.ending.is_none()
+                && let Some(cursor) = self.choose()
+            {
+                return Next::Run(cursor);
+            }
+            if self.out.is_empty() {
+                return Next::Done(self.end());
+            }
+            if !self.work_up_next() {
+                return Next::Wait;
+            }
         }
     }
 
@@ -388,9 +388,11 @@ impl<F: Footprint> Explorer<F> for Exhaustive<F> {
         if self.out.contains_key(&run.index) {
             self.reported.insert(run.index, run);
         }
-        if self.round.is_empty() && !self.out.is_empty() && self.reported.len() == self.out.len() {
-            self.end_round();
-        }
+    }
+
+    fn finish(&mut self) -> Progress {
+        while self.work_up_next() {}
+        self.progress
     }
 
     fn progress(&self) -> Progress {

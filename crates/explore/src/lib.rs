@@ -16,6 +16,7 @@
 //! order in which runs are reported.
 
 mod actors;
+mod agenda;
 mod causality;
 mod cursor;
 mod drift;
@@ -102,8 +103,11 @@ pub trait Explorer<F: Footprint> {
     /// Takes back a finished run. Any order of arrival gives the same search.
     fn report(&mut self, run: Run<F>);
 
-    /// How far the search is.
+    /// How far the search is, as far as it was worked up.
     fn progress(&self) -> Progress;
+
+    /// How far it is with everything that was reported; for when nothing further is asked of it.
+    fn finish(&mut self) -> Progress;
 }
 
 /// What an [`Explorer`] wants.

@@ -17,24 +17,24 @@ const MOST: f64 = 0.8;
 /// The growth of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Outlook {
-    /// After each round: runs made, and branches ever found.
-    rounds: Vec<(u64, u64)>,
+    /// After each run: runs made, and branches ever found.
+    runs: Vec<(u64, u64)>,
 }
 
 impl Outlook {
-    /// A round has ended.
+    /// A run was worked up.
     pub fn note(&mut self, runs: u64, branches: u64) {
-        self.rounds.push((runs, branches));
+        self.runs.push((runs, branches));
     }
 
     /// Estimate of the runs to come, where `waiting` branches are known and the tree is thought to have `size` runs in all.
     pub fn left(&self, waiting: usize, size: f64) -> u64 {
-        let Some(&(runs, branches)) = self.rounds.last() else {
+        let Some(&(runs, branches)) = self.runs.last() else {
             return waiting as u64;
         };
-        let earlier = self.rounds.partition_point(|(at, _)| at * 2 <= runs);
+        let earlier = self.runs.partition_point(|(at, _)| at * 2 <= runs);
         let (runs_then, branches_then) = match earlier.checked_sub(1) {
-            Some(at) => self.rounds[at],
+            Some(at) => self.runs[at],
             None => (0, 1),
         };
         let rate = (branches - branches_then) as f64 / (runs - runs_then).max(1) as f64;

@@ -129,4 +129,9 @@ impl<F: Footprint> Explorer<F> for Random<F> {
             ..Progress::default()
         }
     }
+
+    fn finish(&mut self) -> Progress {
+        self.end_batch();
+        self.progress()
+    }
 }

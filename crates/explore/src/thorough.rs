@@ -97,4 +97,14 @@ impl<F: Footprint> Explorer<F> for Thorough<F> {
             },
         }
     }
+
+    fn finish(&mut self) -> Progress {
+        match &mut self.random {
+            None => self.exhaustive.finish(),
+            Some(random) => {
+                random.finish();
+                self.progress()
+            }
+        }
+    }
 }

@@ -31,7 +31,7 @@ fn exhausting_does_not_depend_on_labs() {
         known::lobby(3),
     ] {
         let found = same_for_all(&machine, || Exhaustive::new(Config::default()));
-        assert!(found.progress.runs > 60, "large enough for several rounds");
+        assert!(found.progress.runs > 60, "more runs than are out at once");
     }
 }
 

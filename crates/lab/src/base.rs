@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadheat_explore::Actor;
 use deadheat_gate::{Ran, TxStatus};
-use deadheat_sandbox::{Database, Written};
+use deadheat_sandbox::{Database, Written, keep_here};
 use deadheat_sql::{Analyst, Catalog, Footprint, Isolation, Ledger};
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
@@ -96,6 +96,11 @@ impl Base {
 
     /// From here on, what the database holds now is what every run starts from.
     pub async fn take_as_start(&mut self) -> Result<(), Trouble> {
+        if self.ours {
+            let control = self.database.control();
+            let asked = control.query_one("select pg_backend_pid()", &[]).await?;
+            keep_here(asked.get(0));
+        }
         let mut catalog = self.database.snapshot().await?;
         if let Some(level) = self.raised {
             // The session that asks is older than the setting.

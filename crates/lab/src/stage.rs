@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
 use deadheat_gate::{Batch, Event, Gate, Ran, Release, Session, TxStatus};
-use deadheat_sandbox::{Frozen, Look};
+use deadheat_sandbox::{Frozen, Look, keep_here};
 use deadheat_scenario::Invariant as Plan;
 use deadheat_sql::Footprint;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -343,6 +343,9 @@ impl Stage {
         let database = self.bases.iter().position(|base| base.name() == name);
         if database.is_none() {
             self.notes.foreign_database(name);
+        }
+        if database.is_some_and(|at| self.bases[at].ours) {
+            keep_here(pid);
         }
         let id = handle.id();
         self.conns.insert(

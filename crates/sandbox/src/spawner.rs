@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::pin::roam;
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
 struct Job {
@@ -46,6 +47,8 @@ fn start_thread() -> io::Result<Sender<Job>> {
 }
 
 fn serve(jobs: &Receiver<Job>) {
+    // Whoever asked first may be kept on a processor; what is started is not.
+    roam();
     for mut job in jobs {
         let started = job.command.spawn();
         if let Err(unheard) = job.answer.send(started)

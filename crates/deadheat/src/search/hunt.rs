@@ -122,6 +122,12 @@ impl<'a> Hunt<'a> {
             return Ok(End::BrokenSerially(broken));
         }
         let mut explorer = self.explorer();
+        let end = self.explore(&mut explorer);
+        self.note(explorer.finish());
+        end
+    }
+
+    fn explore(&mut self, explorer: &mut Box<dyn Explorer<Footprint>>) -> Result<End, Stop> {
         let mut reason: Option<Stopped> = None;
         let mut finished = Finished::new();
         loop {
@@ -162,10 +168,7 @@ impl<'a> Hunt<'a> {
                     return Ok(end);
                 }
                 explorer.report(ran.run);
-                self.progress = explorer.progress();
-                self.progress.runs += self.earlier;
-                self.watcher
-                    .progress(&self.progress, self.serial.runs, self.races.len());
+                self.note(explorer.progress());
                 if !self.budget.keep_going && !self.races.is_empty() {
                     self.drain()?;
                     return Ok(End::Found);
@@ -175,11 +178,20 @@ impl<'a> Hunt<'a> {
                     self.drain()?;
                     finished.clear();
                     self.labs.take_as_known();
+                    self.note(explorer.finish());
                     self.earlier = self.progress.runs;
-                    explorer = self.explorer();
+                    *explorer = self.explorer();
                 }
             }
         }
+    }
+
+    /// Tells how far the search is.
+    fn note(&mut self, progress: Progress) {
+        self.progress = progress;
+        self.progress.runs += self.earlier;
+        self.watcher
+            .progress(&self.progress, self.serial.runs, self.races.len());
     }
 
     /// The finished run that is to be judged next, if it is its turn. They are judged in the order in which they were

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use deadheat_explore::{Actor, Cursor, Run};
 use deadheat_lab::record::{Record, Table};
 use deadheat_lab::{Blueprint, Lab, Notes, Options, Part, Profile, Touched, Trouble, Window};
+use deadheat_sandbox::{processors, stay_on};
 use deadheat_sql::Footprint;
 use deadheat_verdict::Written;
 
@@ -100,7 +101,7 @@ impl Labs {
             faults: blueprint.faults(),
             start: Start::default(),
         };
-        for index in 0..count {
+        for (index, processor) in processors(count).into_iter().enumerate() {
             let queue = Arc::clone(&labs.queue);
             let blueprint = Arc::clone(blueprint);
             let tell = tell.clone();
@@ -108,7 +109,12 @@ impl Labs {
             labs.windows.push(Arc::clone(&window));
             let thread = std::thread::Builder::new()
                 .name(format!("lab-{index}"))
-                .spawn(move || work((index, window), blueprint, &queue, &tell))
+                .spawn(move || {
+                    if let Some(processor) = processor {
+                        stay_on(processor);
+                    }
+                    work((index, window), blueprint, &queue, &tell)
+                })
                 .map_err(|source| Trouble::System {
                     what: "starting a thread for a lab".to_owned(),
                     source,
