@@ -196,7 +196,10 @@ fn a_replay_that_differs_spoils_the_ending_even_if_tolerated() {
         with_other_key,
     );
     assert!(words(ending).contains("run 5 diverged at step 0"));
-    assert!(runs > 32, "the search went on for more runs than are out at once");
+    assert!(
+        runs > 32,
+        "the search went on for more runs than are out at once"
+    );
 }
 
 /// Makes a run in which whoever is to move first is not there; the others move all the same.

@@ -14,6 +14,8 @@ pub(crate) enum Builtin {
     SetValue,
     /// `pg_notify`.
     Notify,
+    /// `pg_current_xact_id`: the transaction gets an id by it.
+    Number,
     /// `set_config`: may change the isolation level.
     SetConfig,
 }
@@ -34,6 +36,7 @@ pub(crate) fn builtin(name: &str) -> Option<Builtin> {
         "nextval" => return Some(Builtin::NextValue),
         "setval" => return Some(Builtin::SetValue),
         "pg_notify" => return Some(Builtin::Notify),
+        "txid_current" | "pg_current_xact_id" => return Some(Builtin::Number),
         "set_config" => return Some(Builtin::SetConfig),
         _ => {}
     }
@@ -127,7 +130,7 @@ const HARMLESS: &[&str] = &[
     "inet_server_addr inet_client_port inet_server_port pg_backend_pid pg_typeof",
     "pg_client_encoding pg_is_in_recovery pg_postmaster_start_time pg_conf_load_time lastval",
     "currval hashtext hashtextextended hashint4 hashint8 row pg_my_temp_schema pg_column_size",
-    "txid_current txid_current_if_assigned pg_current_xact_id pg_current_xact_id_if_assigned",
+    "txid_current_if_assigned pg_current_xact_id_if_assigned",
     "getdatabaseencoding format_type pg_get_expr pg_get_constraintdef pg_get_indexdef",
     "pg_get_viewdef pg_get_serial_sequence pg_get_userbyid pg_get_functiondef",
     "pg_get_function_arguments pg_get_function_identity_arguments pg_get_function_result",

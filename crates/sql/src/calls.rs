@@ -110,6 +110,7 @@ pub(crate) fn named(
                 .map(|channel| term(channel, Class::Text))
                 .filter(|t| *t != Term::Unknown),
         )),
+        Some(Builtin::Number) => Called::effect(Effect::Number),
         Some(Builtin::SetConfig) => Called {
             configures: configures(arguments.first()),
             ..Called::default()

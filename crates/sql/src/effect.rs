@@ -62,6 +62,8 @@ pub(crate) enum Effect {
     },
     /// Sends to a channel, or listens to it, from COMMIT on.
     Channel(Option<Term>),
+    /// Gives the transaction an id.
+    Number,
     /// Can fire a trigger at COMMIT; `always`: without SET CONSTRAINTS.
     AtCommit { always: bool },
 }
@@ -271,6 +273,7 @@ impl Effect {
                     pending.session.advisory.insert(lock);
                 }
             }
+            Self::Number => now.numbers = true,
             Self::FreeAdvisory => now.advisory.append(&mut pending.session.advisory),
             Self::Read { .. }
             | Self::Lock { .. }

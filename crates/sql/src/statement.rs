@@ -184,6 +184,7 @@ impl One {
                     | Effect::Sequence { .. }
                     | Effect::Advisory { .. }
                     | Effect::FreeAdvisory
+                    | Effect::Number
             )
         };
         self.kind == Kind::Query && self.doubt == Doubt::None && self.effects.iter().all(beside)

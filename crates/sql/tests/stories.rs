@@ -226,6 +226,35 @@ fn whom_a_serializable_transaction_overlaps_is_told_by_transaction_ids() {
 }
 
 #[test]
+fn who_asks_for_a_transaction_id_has_one() {
+    for ask in ["select txid_current()", "select pg_current_xact_id()"] {
+        let mut lab = Lab::default();
+        lab.run(1, "begin isolation level serializable", &[]);
+        let begins = lab.run(1, "select * from accounts where id = 1", &[]);
+        let ends = lab.run(1, "commit", &[]);
+        assert!(conflict(&ends, &lab.run(2, ask, &[])), "{ask} alone");
+        lab.run(3, "begin", &[]);
+        assert!(conflict(&ends, &lab.run(3, ask, &[])), "{ask}");
+        let commits = lab.run(3, "commit", &[]);
+        assert!(
+            conflict(&begins, &commits),
+            "its id is no longer the oldest"
+        );
+        let other = lab.run(4, ask, &[]);
+        assert!(
+            !conflict(&lab.run(5, ask, &[]), &other),
+            "the order shows in the numbers alone"
+        );
+    }
+    let mut lab = Lab::default();
+    lab.run(1, "begin isolation level serializable", &[]);
+    lab.run(1, "select * from accounts where id = 1", &[]);
+    let ends = lab.run(1, "commit", &[]);
+    let looks = lab.run(2, "select txid_current_if_assigned()", &[]);
+    assert!(!conflict(&ends, &looks), "it gets none by that");
+}
+
+#[test]
 fn where_rows_lie_matters_once_a_transaction_is_serializable() {
     let write = |lab: &mut Lab, session, id: &str| {
         lab.run(session, "begin", &[]);
