@@ -16,13 +16,20 @@ use crate::{Fallible, machine};
 /// Rounds in which the three ways are measured in turn.
 const ROUNDS: usize = 5;
 /// Seconds a way has in a round.
-const SECONDS: &str = "2";
-/// What does not count of them: sessions are new, and the server's know nothing of the tables yet, except where pgbouncer
-/// has kept them.
+const SECONDS: &str = "3";
+/// What does not count of them: sessions are new, and the server's know nothing of the tables yet.
 const WARMING_UP: f64 = 0.5;
 /// pgbench's scale: 100,000 accounts each.
 const SCALE: &str = "5";
-const WAYS: [&str; 3] = ["direct", "gate", "pgbouncer"];
+const WAYS: [(&str, Way); 3] = [
+    ("direct", |to, _| Ok((None, to))),
+    ("gate", gate),
+    ("pgbouncer", bouncer),
+];
+
+/// What is between pgbench and the server, and where it listens. It is started for every measurement: pgbouncer keeps the
+/// server's sessions otherwise, with caches and page tables that those of the others have to fill each time.
+type Way = fn(SocketAddr, &Path) -> Fallible<(Option<Running>, SocketAddr)>;
 
 /// A process that ends with this value.
 struct Running(Child);
@@ -62,15 +69,12 @@ pub fn measure() -> Fallible<Passing> {
     let folder = tempfile::tempdir()?;
     let at = SocketAddr::from(([127, 0, 0, 1], server.address().port));
     run(pgbench(at, &database).args(["-i", "-q", "-s", SCALE]))?;
-    let (_gate, gate) = gate(at)?;
-    let (_bouncer, bouncer) = bouncer(at, folder.path())?;
-    let ways = [at, gate, bouncer];
     let mut lines = Vec::new();
     for clients in ["1", "16"] {
         for script in ["select-only", "tpcb-like"] {
             for mode in ["simple", "extended", "prepared"] {
                 let runners = || {
-                    WAYS.map(|who| Runner {
+                    WAYS.map(|(who, _)| Runner {
                         who: who.to_owned(),
                         rounds: Vec::new(),
                     })
@@ -84,8 +88,9 @@ pub fn measure() -> Fallible<Passing> {
                 };
                 eprintln!("measuring: {script}, {mode}, {clients} clients");
                 for _ in 0..ROUNDS {
-                    for (way, at) in ways.iter().enumerate() {
-                        let (rate, time) = once(*at, &database, &line, folder.path())?;
+                    for (way, (_, open)) in WAYS.iter().enumerate() {
+                        let (_running, at) = open(at, folder.path())?;
+                        let (rate, time) = once(at, &database, &line, folder.path())?;
                         line.rates[way].rounds.push(rate);
                         line.times[way].rounds.push(time);
                     }
@@ -164,17 +169,17 @@ fn transaction(line: &str) -> Option<(f64, f64)> {
 }
 
 /// A gate without a lab.
-fn gate(to: SocketAddr) -> Fallible<(Running, SocketAddr)> {
+fn gate(to: SocketAddr, _: &Path) -> Fallible<(Option<Running>, SocketAddr)> {
     let mut command = Command::new("target/release/examples/plain");
     let mut child = command.arg(to.to_string()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     let out = child.stdout.take().ok_or("no standard output")?;
     BufReader::new(out).read_line(&mut line)?;
-    Ok((Running(child), line.trim().parse()?))
+    Ok((Some(Running(child)), line.trim().parse()?))
 }
 
 /// pgbouncer, set up to change nothing: a session of the server for each of a client.
-fn bouncer(to: SocketAddr, folder: &Path) -> Fallible<(Running, SocketAddr)> {
+fn bouncer(to: SocketAddr, folder: &Path) -> Fallible<(Option<Running>, SocketAddr)> {
     let at = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
@@ -200,7 +205,7 @@ fn bouncer(to: SocketAddr, folder: &Path) -> Fallible<(Running, SocketAddr)> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok((child, at))
+    Ok((Some(child), at))
 }
 
 /// Peak memory of `deadheat proxy` in MiB: at rest, and after a row, many rows, a copy each way of 100 MB.
