@@ -20,6 +20,12 @@ fn cured(scenario: &std::path::Path) -> (Bench, Said) {
 /// The same as JSON.
 #[track_caller]
 fn cures(scenario: &std::path::Path) -> (i32, Value) {
+    cures_within("5m", scenario)
+}
+
+/// With so much time for each cure.
+#[track_caller]
+fn cures_within(time: &str, scenario: &std::path::Path) -> (i32, Value) {
     let bench = Bench::new();
     let (said, json) = bench.find(scenario, &[]);
     assert_eq!(json["verdict"], "race", "{}\n{}", said.out, said.err);
@@ -28,7 +34,7 @@ fn cures(scenario: &std::path::Path) -> (i32, Value) {
         "fix",
         "--json",
         "--time",
-        "5m",
+        time,
         race.to_str().expect("UTF-8"),
     ]);
     let json = serde_json::from_str(&said.out)
@@ -191,10 +197,10 @@ fn a_commit_that_is_refused_is_an_error_of_the_request() {
 fn statements_that_share_no_connection_cannot_share_a_transaction() {
     if has("python3") {
         let name = "one transaction for each actor";
-        let (_, json) = cures(&service("one_by_one_returned.toml"));
+        let (_, json) = cures_within("1s", &service("one_by_one_returned.toml"));
         let why = why_not(&json, name);
         assert!(why.contains("connection"), "{why}");
-        let (_, json) = cures(&service("two_connections.toml"));
+        let (_, json) = cures_within("1s", &service("two_connections.toml"));
         let why = why_not(&json, name);
         assert!(why.contains("connection"), "{why}");
     }

@@ -374,3 +374,34 @@ fn who_prepares_a_statement_waits_for_the_lock_of_its_table() {
         });
     });
 }
+
+/// What the server refuses serializable transactions for depends on the pages that rows lie on.
+#[test]
+fn serializable_transactions_find_rows_where_they_always_were() {
+    let places = Rc::new(std::cell::RefCell::new(std::collections::BTreeSet::new()));
+    let seen = Rc::clone(&places);
+    let report = exhausted(&Options::default(), move |lab| {
+        let pool = pool(&lab.postgres(LOBBY));
+        let other = pool.clone();
+        let places = Rc::clone(&seen);
+        async move {
+            lab.actor("ann", async move {
+                let mut client = pool.get().await.expect("a connection");
+                let level = tokio_postgres::IsolationLevel::Serializable;
+                let lobby = client.build_transaction().isolation_level(level).start();
+                let lobby = lobby.await.expect("a transaction");
+                let update = "update lobby set seats = seats returning ctid::text";
+                let row = lobby.query_one(update, &[]).await.expect("a row");
+                places.borrow_mut().insert(row.get::<_, String>(0));
+                lobby.commit().await.expect("committed");
+            });
+            lab.actor("ben", async move {
+                let client = other.get().await.expect("a connection");
+                let count = "select count(*) from players";
+                client.query_one(count, &[]).await.expect("a row");
+            });
+        }
+    });
+    assert!(report.runs > 2, "{report:?}");
+    assert_eq!(places.borrow().len(), 1, "{places:?}");
+}

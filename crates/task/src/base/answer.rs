@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use deadheat_gate::{Batch, Gap, Ran, TxStatus};
 use deadheat_sandbox::is_at_work;
 
-use super::hall::{Hall, LIMIT, Phase, said};
+use super::hall::{Hall, LIMIT, Phase};
+use super::words::said;
 use super::{Answer, Said};
 
 /// A statement that has not answered after this time is asked about.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use deadheat_gate::{Batch, Door, Event, Gate, Release, Session, TxStatus, Upstream};
+use deadheat_gate::{Batch, Door, Event, Gate, Param, Release, Session, TxStatus, Upstream};
 use deadheat_sandbox::{Database, Error, Frozen, PrivateOptions, Server, Template, Written};
 use deadheat_sql::Analyst;
 use tokio::net::{UnixListener, UnixStream};
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::link::Links;
 use super::rows::{self, Table};
+use super::words::{in_words, names_serializable, said};
 use super::{Ask, Flow, Told};
 use crate::quiet;
 
@@ -50,6 +51,8 @@ pub(super) struct Hall {
     database: Database,
     /// Something else than queries and changes has run.
     utility: bool,
+    /// Whether a transaction may have been serializable: what the server refuses these for depends on where rows lie.
+    serializable: bool,
     tables: Vec<Table>,
     clients: UnboundedReceiver<UnixStream>,
     _door: JoinSet<()>,
@@ -166,6 +169,7 @@ impl Hall {
         let mut database = server.create().await.map_err(in_words)?;
         database.run_sql(schema, &text).await.map_err(in_words)?;
         let catalog = database.snapshot().await.map_err(in_words)?;
+        let serializable = names_serializable(&catalog.isolation);
         let template = database.freeze().await.map_err(in_words)?;
         let database = template.fork().await.map_err(in_words)?;
         let tables = rows::list(database.control())
@@ -199,6 +203,7 @@ impl Hall {
             template,
             database,
             utility: false,
+            serializable,
             tables,
             clients,
             _door: door,
@@ -218,6 +223,8 @@ impl Hall {
         }
         let reset = if self.utility {
             Err(Error::CopyInstead("the schema may have changed".to_owned()))
+        } else if self.serializable {
+            self.database.reset_exactly(&Written::Everything).await
         } else {
             self.database.reset(&Written::Everything).await
         };
@@ -353,7 +360,13 @@ impl Hall {
     /// Books an event. Statements that arrive are `held` and told of, or pass.
     fn handle(&mut self, event: Event, held: bool) {
         match event {
-            Event::Opened { session, pid, .. } => {
+            Event::Opened {
+                session,
+                pid,
+                startup,
+                ..
+            } => {
+                self.serializable |= startup.values().any(|value| names_serializable(value));
                 let conn = Conn {
                     pid,
                     status: TxStatus::Idle,
@@ -382,6 +395,11 @@ impl Hall {
         let Some(conn) = self.conns.get_mut(&session) else {
             return;
         };
+        self.serializable |= batch.statements.iter().any(|statement| {
+            let params = statement.params.iter().filter_map(Param::text);
+            names_serializable(&statement.sql)
+                || params.into_iter().any(|text| names_serializable(&text))
+        });
         let parsed: Vec<_> = batch
             .statements
             .iter()
@@ -484,17 +502,4 @@ async fn accept(listener: UnixListener, clients: UnboundedSender<UnixStream>) {
             }
         }
     }
-}
-
-pub(super) fn in_words(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-/// What the server said to a question of ours.
-pub(super) fn said(error: &tokio_postgres::Error) -> String {
-    let why = match error.as_db_error() {
-        Some(error) => error.message().to_owned(),
-        None => error.to_string(),
-    };
-    format!("the database answered a question of the lab with an error: {why}")
 }

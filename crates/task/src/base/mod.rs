@@ -16,6 +16,7 @@ mod answer;
 mod hall;
 mod link;
 mod rows;
+mod words;
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
