@@ -17,27 +17,31 @@ const MOST: f64 = 0.8;
 /// The growth of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Outlook {
-    /// After each run: runs made, and branches ever found.
-    runs: Vec<(u64, u64)>,
+    /// Runs made, and branches ever found.
+    now: (u64, u64),
+    /// The same as it was earlier: after the first few runs, then whenever there were a sixty-fourth more.
+    then: Vec<(u64, u64)>,
 }
 
 impl Outlook {
     /// A run was worked up.
     pub fn note(&mut self, runs: u64, branches: u64) {
-        self.runs.push((runs, branches));
+        self.now = (runs, branches);
+        let last = self.then.last().map_or(0, |(at, _)| *at);
+        if runs > last + last / 64 {
+            self.then.push(self.now);
+        }
     }
 
     /// Estimate of the runs to come, where `waiting` branches are known and the tree is thought to have `size` runs in all.
     pub fn left(&self, waiting: usize, size: f64) -> u64 {
-        let Some(&(runs, branches)) = self.runs.last() else {
-            return waiting as u64;
-        };
-        let earlier = self.runs.partition_point(|(at, _)| at * 2 <= runs);
+        let (runs, branches) = self.now;
+        let earlier = self.then.partition_point(|(at, _)| at * 2 <= runs);
         let (runs_then, branches_then) = match earlier.checked_sub(1) {
-            Some(at) => self.runs[at],
+            Some(at) => self.then[at],
             None => (0, 1),
         };
-        let rate = (branches - branches_then) as f64 / (runs - runs_then).max(1) as f64;
+        let rate = branches.saturating_sub(branches_then) as f64 / (runs - runs_then).max(1) as f64;
         let by_growth = waiting as f64 / (1.0 - rate.min(MOST));
         by_growth.max(size - runs as f64).round() as u64
     }
