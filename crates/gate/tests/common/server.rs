@@ -159,8 +159,8 @@ impl Server {
             .expect("postgresql.conf");
         write!(
             settings,
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nfsync = off\n\
-             full_page_writes = off\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 60\n\
+            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n\
+             dynamic_shared_memory_type = mmap\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\nshared_buffers = 32MB\nmax_connections = 60\n\
              deadlock_timeout = 10ms\nautovacuum = off\nssl = on\n",
             dir.display()
         )
