@@ -259,22 +259,21 @@ pub fn passing(page: &mut Page, passing: &Passing) {
             added(line, 2),
         );
     }
-    page.text
-        .push_str("\nOver all rounds, the gate's throughput is, in the geometric mean,");
-    for (clients, joint) in [("1", " with one client and "), ("16", " with sixteen")] {
-        let lines = passing.lines.iter().filter(|line| line.clients == clients);
+    let over_all = |clients: &str| {
+        let lines = passing.lines.iter();
+        let lines = lines.filter(|line| line.clients == clients);
         let ratios: Vec<f64> = lines.flat_map(gate_to_bouncer).collect();
         let (mean, error) = geometric(&ratios);
-        let _ = write!(
-            page.text,
-            " {mean:.2} times pgbouncer's (between {:.2} and {:.2}, two standard errors){joint}",
-            mean / error.powi(2),
-            mean * error.powi(2)
-        );
-    }
-    page.text.push_str(
-        ". Promised is at least as much, and at most 40 µs added to a statement of one client (the three lines of select-only; \
-         a transaction of tpcb-like has seven statements).\n",
+        let (least, most) = (mean / error.powi(2), mean * error.powi(2));
+        format!("{mean:.2} times (from {least:.2} to {most:.2}, two standard errors)")
+    };
+    let _ = writeln!(
+        page.text,
+        "\nThe gate's throughput against pgbouncer's, the geometric mean of all rounds: {} with one client, {} with sixteen. \
+         Promised is as much, and at most 40 µs added to a statement (the lines of select-only with one client; a \
+         transaction of tpcb-like has seven statements).",
+        over_all("1"),
+        over_all("16")
     );
     let _ = write!(
         page.text,

@@ -9,10 +9,10 @@ use deadheat_sandbox::{Database, Error, Frozen, PrivateOptions, Server, Template
 use deadheat_sql::Analyst;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::link::Links;
+use super::link::{Links, accept};
 use super::rows::{self, Table};
 use super::words::{in_words, names_serializable, said};
 use super::{Ask, Flow, Told};
@@ -24,8 +24,6 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_micros(20);
 /// After this time it is looked whether what is only prepared waits for a lock.
 const PREPARED: Duration = Duration::from_millis(5);
-/// Pause after a failed accept, so that it does not spin.
-const BREATH: Duration = Duration::from_millis(20);
 /// Number in the name of our socket, which lies in the server's folder.
 const PORT: u16 = 1;
 
@@ -482,23 +480,6 @@ impl Hall {
             }
             if started.elapsed() > LIMIT {
                 return Err("a session of the run does not end".to_owned());
-            }
-        }
-    }
-}
-
-/// Lets clients in, one after the other.
-async fn accept(listener: UnixListener, clients: UnboundedSender<UnixStream>) {
-    loop {
-        match listener.accept().await {
-            Ok((client, _)) => {
-                if clients.send(client).is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(BREATH).await;
             }
         }
     }

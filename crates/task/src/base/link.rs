@@ -5,10 +5,15 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream as Socket;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, split};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
+
+/// Pause after a failed accept, so that it does not spin.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Read at once.
 const CHUNK: usize = 16 * 1024;
@@ -125,4 +130,21 @@ async fn keep(mut gate: ReadHalf<DuplexStream>, link: Arc<Link>) {
         link.kept().bytes.extend_from_slice(&bytes[..count]);
     }
     link.kept().ended = true;
+}
+
+/// Lets clients in, one after the other.
+pub(super) async fn accept(listener: UnixListener, clients: UnboundedSender<UnixStream>) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                if clients.send(client).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
 }
