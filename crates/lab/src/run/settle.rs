@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use deadheat_explore::Actor;
-use deadheat_gate::Gate;
+use deadheat_gate::{Gate, TxStatus};
 use deadheat_sandbox::Look;
 
 use super::{Place, Run, STEP_LIMIT};
@@ -84,10 +84,13 @@ impl Run<'_> {
                 return Ok(self.settled(actor, Settled::Finished));
             }
             let expected = seat.done || seat.at_pause || !seat.parked.is_empty();
-            let (gap, needed) = if expected {
+            let others = self.others_are_on_their_way(actor);
+            let (gap, needed) = if expected && !(others && self.holds_on(actor)) {
                 (SHORT_GAP, LOOKS_WHEN_DONE)
+            } else if others {
+                (LONG_GAP, LOOKS_WHEN_STALLED)
             } else {
-                (LONG_GAP, self.looks_when_stalled(actor))
+                (LONG_GAP, LOOKS_WHEN_ALONE)
             };
             if let Some(signal) = self.stage.next(gap).await? {
                 still.disturb();
@@ -122,16 +125,19 @@ impl Run<'_> {
         }
     }
 
-    fn looks_when_stalled(&self, actor: Actor) -> u32 {
-        let on_its_way = |other: Actor| {
+    /// Whether all replies of the actor have come, and a transaction is still open that counts as its own. That is probably of
+    /// another, who waited for its connection, and what comes next in it may be under way.
+    fn holds_on(&self, actor: Actor) -> bool {
+        let mut conns = self.stage.conns.values();
+        let open = |conn: &Conn| conn.owner == Some(actor) && conn.status != TxStatus::Idle;
+        self.seat(actor).done && conns.any(open)
+    }
+
+    fn others_are_on_their_way(&self, actor: Actor) -> bool {
+        self.actors().any(|other| {
             let place = &self.seat(other).place;
             other != actor && !matches!(place, Place::NotStarted | Place::Finished)
-        };
-        if self.actors().any(on_its_way) {
-            LOOKS_WHEN_STALLED
-        } else {
-            LOOKS_WHEN_ALONE
-        }
+        })
     }
 
     /// Waits until nothing moves in the services, of which one may have been started again, with gates of these tags. Those
