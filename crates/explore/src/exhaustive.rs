@@ -169,15 +169,17 @@ impl<F: Footprint> Exhaustive<F> {
         true
     }
 
-    /// How the search ends when nothing is out and no run can be named. Branches may be left that wait for others whose runs
-    /// were lost.
+    /// How the search ends when nothing is out and no run can be named.
     fn end(&mut self) -> Ending {
-        let open = self.agenda.ready();
-        if open > 0 {
+        let open = self.agenda.len();
+        if self.agenda.ready() > 0 {
             self.stop(format!(
                 "the cap of {} runs is reached, with {open} branches still to run",
                 self.index
             ));
+        } else if open > 0 && self.lost.is_none() {
+            // Those left wait for others whose runs were lost; whatever else it may be, the search is not exhausted.
+            self.stop(format!("{open} branches were never begun"));
         }
         let ending = self.ending.clone().unwrap_or_else(|| self.finished());
         let ending = match ending {
