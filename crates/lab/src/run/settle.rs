@@ -85,7 +85,7 @@ impl Run<'_> {
             }
             let expected = seat.done || seat.at_pause || !seat.parked.is_empty();
             let others = self.others_are_on_their_way(actor);
-            let (gap, needed) = if expected && !(others && self.holds_on(actor)) {
+            let (gap, needed) = if expected && !(others && self.left_a_transaction_open(actor)) {
                 (SHORT_GAP, LOOKS_WHEN_DONE)
             } else if others {
                 (LONG_GAP, LOOKS_WHEN_STALLED)
@@ -127,7 +127,7 @@ impl Run<'_> {
 
     /// Whether all replies of the actor have come, and a transaction is still open that counts as its own. That is probably of
     /// another, who waited for its connection, and what comes next in it may be under way.
-    fn holds_on(&self, actor: Actor) -> bool {
+    fn left_a_transaction_open(&self, actor: Actor) -> bool {
         let mut conns = self.stage.conns.values();
         let open = |conn: &Conn| conn.owner == Some(actor) && conn.status != TxStatus::Idle;
         self.seat(actor).done && conns.any(open)
