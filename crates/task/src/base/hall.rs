@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::link::{Links, accept};
 use super::rows::{self, Table};
-use super::words::{in_words, names_serializable, said};
+use super::words::{in_words, said};
 use super::{Ask, Flow, Told};
 use crate::quiet;
 
@@ -394,9 +394,8 @@ impl Hall {
             return;
         };
         self.serializable |= batch.statements.iter().any(|statement| {
-            let params = statement.params.iter().filter_map(Param::text);
-            names_serializable(&statement.sql)
-                || params.into_iter().any(|text| names_serializable(&text))
+            let mut params = statement.params.iter().filter_map(Param::text);
+            names_serializable(&statement.sql) || params.any(|text| names_serializable(&text))
         });
         let parsed: Vec<_> = batch
             .statements
@@ -483,4 +482,9 @@ impl Hall {
             }
         }
     }
+}
+
+/// Whether a text can make a transaction serializable.
+fn names_serializable(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("serializable")
 }

@@ -1,4 +1,4 @@
-//! What is said of errors, and what is read from what others say.
+//! Errors in words.
 
 pub(super) fn in_words(error: impl std::fmt::Display) -> String {
     error.to_string()
@@ -11,9 +11,4 @@ pub(super) fn said(error: &tokio_postgres::Error) -> String {
         None => error.to_string(),
     };
     format!("the database answered a question of the lab with an error: {why}")
-}
-
-/// Whether a text can make a transaction serializable.
-pub(super) fn names_serializable(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("serializable")
 }
