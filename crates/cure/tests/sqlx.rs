@@ -110,7 +110,8 @@ async fn two_who_wait_for_each_other_both_get_through() {
     for task in tasks {
         attempts += task.await.expect("no panic").expect("it commits");
     }
-    assert_eq!(attempts, 3);
+    // The loser may meet the winner once more, if it is back before the winner has woken.
+    assert!(attempts >= 3, "{attempts}");
     assert_eq!(ground.number("select sum(n) from counters").await, 4);
 }
 
