@@ -32,6 +32,19 @@ pub fn of_value(scenario: &Path, header: &str, value: &str) -> Option<Place> {
     })
 }
 
+/// A statement as it was sent, in the first section that begins with `header` or after it: what was `:seats` in the file
+/// is a value in `sent`.
+pub fn of_sent(scenario: &Path, header: &str, sent: &str) -> Option<Place> {
+    let text = read(scenario)?;
+    let from = section(&text, header)?.start;
+    let span = statement(&text[from..], sent)?;
+    Some(Place {
+        file: scenario.display().to_string(),
+        span: from + span.start..from + span.end,
+        text,
+    })
+}
+
 /// The line of the first section that begins with `header` on which `key` is set.
 pub fn of_key(scenario: &Path, header: &str, key: &str) -> Option<Place> {
     let text = read(scenario)?;
@@ -105,6 +118,46 @@ fn read(file: &Path) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Where `sent` stands in `text`, a value of it perhaps as the name of a parameter.
+fn statement(text: &str, sent: &str) -> Option<Range<usize>> {
+    let first = sent.split([' ', '\n', '\'']).next()?;
+    let starts = text.match_indices(first).filter(|_| !first.is_empty());
+    starts.map(|(at, _)| at).find_map(|start| {
+        let length = reads_as(&text[start..], sent)?;
+        Some(start..start + length)
+    })
+}
+
+/// How much of `text` says what was sent, if it begins with that.
+fn reads_as(text: &str, sent: &str) -> Option<usize> {
+    let (mut text_left, mut sent_left) = (text, sent);
+    while let Some(next) = sent_left.chars().next() {
+        if let Some(same) = text_left.strip_prefix(next) {
+            text_left = same;
+            sent_left = &sent_left[next.len_utf8()..];
+        } else {
+            let name = text_left.strip_prefix(':')?;
+            text_left = name.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            sent_left = sent_left
+                .strip_prefix("NULL")
+                .or_else(|| behind_string(sent_left))?;
+        }
+    }
+    Some(text.len() - text_left.len())
+}
+
+/// What comes after the quoted string that `sql` begins with, which may be one with escapes.
+fn behind_string(sql: &str) -> Option<&str> {
+    let mut rest = sql.strip_prefix(" E").unwrap_or(sql).strip_prefix('\'')?;
+    loop {
+        rest = rest.split_once('\'')?.1;
+        match rest.strip_prefix('\'') {
+            Some(more) => rest = more,
+            None => return Some(rest),
+        }
+    }
+}
+
 /// The line that begins with `header`, blanks aside.
 fn section(text: &str, header: &str) -> Option<Range<usize>> {
     let mut at = 0;
@@ -143,6 +196,28 @@ mod tests {
             Some("[service.web]")
         );
         assert_eq!(section(text, "[database"), None);
+    }
+
+    #[test]
+    fn a_statement_is_found_with_names_for_its_parameters() {
+        let text =
+            "steps = [\"select n from g\", \"select n from g where n < :seats and id = :g_1\"]";
+        let found = |sent: &str| statement(text, sent).map(|span| &text[span]);
+        let second = Some("select n from g where n < :seats and id = :g_1");
+        assert_eq!(found("select n from g where n < '4' and id = '1'"), second);
+        assert_eq!(
+            found("select n from g where n < NULL and id = 'it''s'"),
+            second
+        );
+        assert_eq!(
+            found("select n from g where n < '4' and id =  E'\\\\'"),
+            second
+        );
+        assert_eq!(found("select n from g"), Some("select n from g"));
+        assert_eq!(found("select n from g where n < '4' or id = '1'"), None);
+        assert_eq!(found("select n from g where n < 4 and id = '1'"), None);
+        assert_eq!(found("select n from g where n < '4"), None);
+        assert_eq!(found(""), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::problem::{Failure, Problem};
 
 /// How the section of any database begins.
 const DATABASE: &str = "[database";
+const ACTOR: &str = "[[actor]]";
 const SERVER: &str = "is a server running there that takes TCP connections?\n\
                       On Debian: service postgresql start; pg_lsclusters shows its port.\n\
                       Without `server` in the scenario a private one is started.";
@@ -48,11 +49,9 @@ impl Problem {
                     "an invariant is a query that returns true when all is well: \"select count(*) <= 4 from players\"",
                 )
                 .placed(seek("[check", sql), None),
-            Trouble::Statement { ref sql, .. } => Failure::new(trouble.to_string())
-                .mended_by(
-                    "an actor that never gets that far races with nobody; if it is meant to be refused, `allow` that code in [check]",
-                )
-                .placed(seek("[[actor]]", sql), None),
+            Trouble::Statement {
+                ref actor, ref sql, ..
+            } => statement(trouble.to_string(), actor, sql, scenario),
             trouble => {
                 let help = match &trouble {
                     Trouble::NeverSettles { .. } | Trouble::NeverAnswers { .. } => {
@@ -77,6 +76,23 @@ impl Failure {
             Some(place) => self.at(&place.file, place.text, place.span.into(), label),
             None => self,
         }
+    }
+}
+
+/// A statement that the server does not understand.
+fn statement(message: String, actor: &str, sql: &str, scenario: &Path) -> Failure {
+    let failure = Failure::new(message).mended_by(
+        "an actor that never gets that far races with nobody; if it is meant to be refused, `allow` that code in [check]",
+    );
+    match place::of_sent(scenario, ACTOR, sql) {
+        Some(place) => failure.placed(Some(place), None),
+        // A service's, or written otherwise than it reads.
+        None => failure
+            .placed(
+                place::of_value(scenario, ACTOR, &format!("\"{actor}\"")),
+                None,
+            )
+            .showing(format!("the statement:\n{}", indented(sql))),
     }
 }
 

@@ -229,6 +229,20 @@ fn an_actors_statement_is_no_sql() {
 }
 
 #[test]
+fn an_actors_statement_with_a_parameter_is_no_sql() {
+    let sql = "sql = [\"select 2 as seat\", \"insert into players valeus (:seat, 'ada')\"]";
+    let actors = ACTORS.replace("sql = [\"insert into players values (2, 'ada')\"]", sql);
+    assert!(actors.contains(sql));
+    insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));
+}
+
+#[test]
+fn an_actors_statement_that_is_written_otherwise_is_no_sql() {
+    let actors = ACTORS.replace("values (2", "val\\u0065us (2");
+    insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));
+}
+
+#[test]
 fn an_actors_statement_is_refused_where_that_is_allowed() {
     let actors = ACTORS.replace("players values (2", "player values (2");
     let bench = Bench::new();
