@@ -57,8 +57,24 @@ fn a_query_in_a_helper_thread() {
 #[test]
 fn a_pool_smaller_than_the_number_of_actors() {
     if has("python3") {
-        found("small_pool_returned.toml");
+        let json = found("small_pool_returned.toml");
+        // Both begin alike; who reads is known. Whose the updates are, which are alike too, nobody can tell.
+        for actor in ["a1", "a2"] {
+            let reads = json["races"][0]["steps"].as_array().expect("steps");
+            let reads = reads.iter().filter(|step| {
+                let label = step["label"].as_str().unwrap_or_default();
+                step["actor"] == actor && label.contains("select")
+            });
+            assert_eq!(reads.count(), 1, "{actor}: {json:#}");
+        }
         nothing_but_not_all("small_pool_held.toml");
+    }
+}
+
+#[test]
+fn a_request_that_works_in_the_transaction_of_the_one_before() {
+    if has("python3") {
+        nothing_but_not_all("leaky_pool.toml");
     }
 }
 

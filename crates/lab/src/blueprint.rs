@@ -11,6 +11,7 @@ use crate::cure::Cure;
 use crate::error::Trouble;
 use crate::http::Browsers;
 use crate::lab::Lab;
+use crate::learned::Learned;
 use crate::outside::{Outside, Players};
 use crate::service::{LOG_LINES, as_env, fixed_port, shown};
 use crate::turns::Turns;
@@ -27,6 +28,8 @@ pub struct Blueprint {
     pub(crate) players: Players,
     /// Whose turn it is on the servers.
     pub(crate) turns: Arc<Turns>,
+    /// What is known of its actors.
+    pub(crate) learned: Arc<Learned>,
 }
 
 /// One database of the scenario, as every lab finds it.
@@ -73,6 +76,7 @@ impl Blueprint {
             cure: Arc::default(),
             players: None,
             turns: Arc::default(),
+            learned: Arc::default(),
         };
         drawn.with_before().await
     }
@@ -101,6 +105,7 @@ impl Blueprint {
             cure: Arc::default(),
             players: self.players.clone(),
             turns: Arc::clone(&self.turns),
+            learned: Arc::default(),
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Conn {
     pub foreign: bool,
     /// The actor that its open transaction, or what is held on it, belongs to.
     pub owner: Option<Actor>,
+    /// Whether a step of the owner was in that transaction. Its BEGIN alone says nothing: all begin alike.
+    pub decided: bool,
     /// What is going on.
     pub phase: Phase,
     /// The session's transaction state as the client sees it.
@@ -54,6 +56,7 @@ impl Conn {
     pub fn is_now(&mut self, status: TxStatus) {
         self.status = status;
         if status == TxStatus::Idle {
+            self.decided = false;
             self.locked.clear();
         }
     }

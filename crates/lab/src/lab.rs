@@ -74,6 +74,7 @@ impl Lab {
         let (events, heard) = unbounded_channel();
         let (say, said) = unbounded_channel();
         let stage = Stage::new(
+            Arc::clone(&blueprint.learned),
             Timer::new().map_err(Trouble::system("making a timer"))?,
             heard,
             say,

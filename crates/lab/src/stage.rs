@@ -55,7 +55,7 @@ pub(crate) struct Stage {
     pub conns: BTreeMap<u32, Conn>,
     pub throughs: Vec<Through>,
     pub services: Vec<Service>,
-    pub learned: Learned,
+    pub learned: Arc<Learned>,
     pub notes: Notes,
     pub timer: Timer,
     pub events: UnboundedReceiver<Event>,
@@ -82,6 +82,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// An empty stage.
     pub fn new(
+        learned: Arc<Learned>,
         timer: Timer,
         events: UnboundedReceiver<Event>,
         say: UnboundedSender<Said>,
@@ -92,7 +93,7 @@ impl Stage {
             conns: BTreeMap::new(),
             throughs: Vec::new(),
             services: Vec::new(),
-            learned: Learned::default(),
+            learned,
             notes: Notes::default(),
             timer,
             events,
@@ -357,6 +358,7 @@ impl Stage {
                 database: database.unwrap_or(0),
                 foreign: database.is_none(),
                 owner: None,
+                decided: false,
                 phase: Phase::Idle,
                 status: TxStatus::Idle,
                 passed: Vec::new(),

@@ -1,9 +1,9 @@
 //! Whose is it? What gates and drivers report is booked on an actor, or on nobody.
 //!
-//! A statement belongs to the actor that runs, because only one does. Exceptions, in this order: a session with
-//! an open transaction stays its actor's; a gate that only one actor knows says who it is; a statement known to come by
-//! itself (a thread that asks the database now and then) is nobody's; and when stalled actors may have woken up, what
-//! each of them sent when it ran alone decides.
+//! A statement belongs to the actor that runs, because only one does. Exceptions, in this order: a gate that only one
+//! actor knows says who it is; a session with an open transaction stays the actor's that has done a step in it, as long
+//! as that actor is at work; a statement known to come by itself (a thread that asks the database now and then) is
+//! nobody's; and when stalled actors may have woken up, what each of them sent when it ran alone decides.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -61,6 +61,8 @@ impl Run<'_> {
     fn arrived(&mut self, session: u32, batch: Batch) -> Result<(), Trouble> {
         let work = self.stage.understand(session, batch)?;
         let owner = self.owner(session, &work);
+        let sql = work.parsed.first().map(|(parsed, _)| parsed.sql());
+        tracing::debug!(session, ?owner, ?sql, "arrived");
         let shared = work.shared();
         if let Some(actor) = owner {
             self.check_enclosing(session, &work, actor);
@@ -83,6 +85,10 @@ impl Run<'_> {
         let seat = self.seat_mut(actor);
         let before = seat.last.replace(shape);
         seat.parked.push_back(session);
+        if seat.place == Place::Finished {
+            // It was not at its end after all.
+            seat.place = Place::Ready;
+        }
         if self.learning {
             self.stage.learned.sent(actor, before, shape, exact);
         }
@@ -119,8 +125,9 @@ impl Run<'_> {
         if let Through::Actor(actor) = self.stage.through(conn.tag) {
             return Some(actor);
         }
-        if conn.status != TxStatus::Idle && conn.owner.is_some() {
-            return conn.owner;
+        let holder = conn.owner.filter(|_| conn.status != TxStatus::Idle);
+        if let Some(actor) = holder.filter(|actor| conn.decided && !self.seat(*actor).done) {
+            return Some(actor);
         }
         if self.stage.learned.is_background(work.shape) {
             return None;
@@ -138,15 +145,24 @@ impl Run<'_> {
         let current = self
             .current
             .filter(|actor| self.cast.through_service(*actor));
-        // The first of equals wins: the one that runs, then those that stalled earlier.
+        let (gone, holder): (Vec<Actor>, Vec<Actor>) = holder
+            .into_iter()
+            .partition(|actor| self.seat(*actor).place == Place::Finished);
+        // Who has left a transaction open sends something in it only if that is what comes next.
+        let late = gone
+            .iter()
+            .copied()
+            .filter(|actor| fit(*actor) >= Fit::Here);
+        // The first of equals wins: whose transaction it is, the one that runs, those that stalled earlier.
+        let candidates = holder.into_iter().chain(current).chain(stalled).chain(late);
         let mut best: Option<(Actor, Fit)> = None;
-        for actor in current.into_iter().chain(stalled) {
+        for actor in candidates {
             let fit = fit(actor);
             if best.is_none_or(|(_, best)| fit > best) {
                 best = Some((actor, fit));
             }
         }
-        best.map(|(actor, _)| actor)
+        best.map(|(actor, _)| actor).or(gone.first().copied())
     }
 }
 

@@ -23,6 +23,9 @@ const LOOKS_WHEN_DONE: u32 = 1;
 const LOOKS_WHEN_STALLED: u32 = 12;
 /// The same when no other actor is: then it probably waits for the clock, or for a process that is none of ours.
 const LOOKS_WHEN_ALONE: u32 = 500;
+/// Looks in a row, nearly all of which found every thread asleep, after which such an actor counts as stalled although
+/// something wakes up now and then: most servers have a thread that does, twice a second or more often.
+const LOOKS_WHEN_DOZING: u32 = 2000;
 /// Still looks in a row after which no stalled actor is expected to have been set free: nobody waits for its statement,
 /// which may be under way to a gate that has no CPU.
 const LOOKS_WHEN_FREED: u32 = 12;
@@ -44,6 +47,8 @@ pub(crate) enum Settled {
 struct Stillness {
     last: Option<Vec<Look>>,
     equal: u32,
+    looks: u32,
+    awake: u32,
 }
 
 impl Stillness {
@@ -60,7 +65,14 @@ impl Stillness {
             _ => u32::from(asleep),
         };
         self.last = Some(look);
+        self.looks += 1;
+        self.awake += u32::from(!asleep);
         self.equal
+    }
+
+    /// Whether nothing but short awakenings were seen for long.
+    fn is_dozing(&self) -> bool {
+        self.looks >= LOOKS_WHEN_DOZING && self.awake * 10 <= self.looks
     }
 }
 
@@ -95,7 +107,7 @@ impl Run<'_> {
             if let Some(signal) = self.stage.next(gap).await? {
                 still.disturb();
                 self.handle(signal)?;
-            } else if watched && self.still(&mut still) >= needed {
+            } else if watched && (self.still(&mut still) >= needed || still.is_dozing()) {
                 let seat = self.seat(actor);
                 if !seat.parked.is_empty() {
                     return Ok(self.settled(actor, Settled::Parked));

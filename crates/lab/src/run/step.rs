@@ -228,7 +228,8 @@ impl Run<'_> {
                     conn.owner = Some(actor);
                     self.seat_mut(actor).parked.push_front(session);
                 } else {
-                    conn.owner = (ran.status != TxStatus::Idle).then_some(actor);
+                    conn.decided = ran.status != TxStatus::Idle;
+                    conn.owner = conn.decided.then_some(actor);
                     conn.handle.deliver();
                 }
                 Ok(footprint)
