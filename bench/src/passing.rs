@@ -2,23 +2,29 @@
 //! pgbouncer in session mode, in turn; and how much memory a gate needs that reads along.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use deadheat_sandbox::{Database, PrivateOptions, Server};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::results::{Passing, PassingLine, Runner, median};
 use crate::{Fallible, machine};
 
-/// Rounds in which the three ways are measured in turn.
-const ROUNDS: usize = 5;
-/// Seconds a way has in a round.
-const SECONDS: &str = "3";
-/// What does not count of them: sessions are new, and the server's know nothing of the tables yet.
-const WARMING_UP: f64 = 0.5;
+/// Rounds, each with all processes begun anew: how well they share the processors is chance, and stays as it is. Each way is
+/// as often the first to begin as the others, and has each database as often: the one that begins last does best.
+const ROUNDS: usize = 3 * WAYS.len();
+/// Turns that each of the three ways has in a round.
+const TURNS: usize = 5;
+/// How long a turn is.
+const TURN: Duration = Duration::from_millis(300);
+/// What does not count of a turn: pgbench has been stopped, and all have to wake up.
+const WAKING_UP: f64 = 50_000.0;
+/// How long a new pgbench works before its first turn: the server's sessions know nothing of the tables yet.
+const WARMING_UP: Duration = Duration::from_millis(700);
 /// pgbench's scale: 100,000 accounts each.
 const SCALE: &str = "5";
 const WAYS: [(&str, Way); 3] = [
@@ -27,12 +33,33 @@ const WAYS: [(&str, Way); 3] = [
     ("pgbouncer", bouncer),
 ];
 
-/// What is between pgbench and the server, and where it listens. It is started for every measurement: pgbouncer keeps the
-/// server's sessions otherwise, with caches and page tables that those of the others have to fill each time.
+/// What is between pgbench and the server, and where it listens.
 type Way = fn(SocketAddr, &Path) -> Fallible<(Option<Running>, SocketAddr)>;
 
 /// A process that ends with this value.
 struct Running(Child);
+
+impl Running {
+    fn signal(&self, signal: Signal) -> Fallible<()> {
+        let id = Pid::from_child(&self.0);
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// Lets a pgbench that was stopped write down what it has done.
+    fn comes_to_its_end(mut self) -> Fallible<()> {
+        // As if its time were over.
+        self.signal(Signal::ALARM)?;
+        self.signal(Signal::CONT)?;
+        if !self.0.wait()?.success() {
+            let mut said = String::new();
+            if let Some(mut err) = self.0.stderr.take() {
+                err.read_to_string(&mut said)?;
+            }
+            return Err(said.into());
+        }
+        Ok(())
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -61,14 +88,23 @@ pub fn measure() -> Fallible<Passing> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (server, database) = runtime.block_on(async {
-        let server = Server::private(&PrivateOptions::default()).await?;
-        let database = server.create().await?;
-        Ok::<_, deadheat_sandbox::Error>((server, database))
+    let options = PrivateOptions {
+        // All that is read fits.
+        settings: [("shared_buffers".to_owned(), "768MB".to_owned())].into(),
+    };
+    let (server, mut databases) = runtime.block_on(async {
+        let server = Server::private(&options).await?;
+        let mut databases = Vec::new();
+        for _ in WAYS {
+            databases.push(server.create().await?);
+        }
+        Ok::<_, deadheat_sandbox::Error>((server, databases))
     })?;
     let folder = tempfile::tempdir()?;
     let at = SocketAddr::from(([127, 0, 0, 1], server.address().port));
-    run(pgbench(at, &database).args(["-i", "-q", "-s", SCALE]))?;
+    for database in &databases {
+        run(pgbench(at, database).args(["-i", "-q", "-s", SCALE]))?;
+    }
     let mut lines = Vec::new();
     for clients in ["1", "16"] {
         for script in ["select-only", "tpcb-like"] {
@@ -87,20 +123,84 @@ pub fn measure() -> Fallible<Passing> {
                     times: runners().into(),
                 };
                 eprintln!("measuring: {script}, {mode}, {clients} clients");
-                for _ in 0..ROUNDS {
-                    for (way, (_, open)) in WAYS.iter().enumerate() {
-                        let (_running, at) = open(at, folder.path())?;
-                        let (rate, time) = once(at, &database, &line, folder.path())?;
-                        line.rates[way].rounds.push(rate);
-                        line.times[way].rounds.push(time);
-                    }
+                for number in 0..ROUNDS {
+                    databases.rotate_left(1);
+                    round(number, at, &databases, &mut line, folder.path())?;
                 }
                 lines.push(line);
             }
         }
     }
-    let memory = memory(at, &database)?;
+    let memory = memory(at, &databases[0])?;
     Ok(Passing { lines, memory })
+}
+
+/// One round of a way of using pgbench: all ways through are there at once, each with its own database, and one of them
+/// goes on at a time.
+fn round(
+    number: usize,
+    to: SocketAddr,
+    databases: &[Database],
+    line: &mut PassingLine,
+    folder: &Path,
+) -> Fallible<()> {
+    let mut runs = Vec::new();
+    for (place, database) in databases.iter().enumerate() {
+        let way = (place + number / WAYS.len()) % WAYS.len();
+        let (who, open) = WAYS[way];
+        let (between, at) = open(to, folder)?;
+        let prefix = folder.join(who);
+        let mut command = pgbench(at, database);
+        command
+            .args(["-M", &line.mode, "-b", &line.script, "-c", &line.clients])
+            .args(["-j", "1", "-T", "3600", "-l"])
+            .arg(format!("--log-prefix={}", prefix.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let child = Running(command.spawn()?);
+        std::thread::sleep(WARMING_UP);
+        child.signal(Signal::STOP)?;
+        runs.push((way, between, child, Vec::new()));
+    }
+    for turn in 0..TURNS {
+        for place in 0..runs.len() {
+            // Each comes behind each other.
+            let last = runs.len() - 1;
+            let next = if turn % 2 == 0 { place } else { last - place };
+            let (_, _, child, turns) = &mut runs[next];
+            let begun = micros();
+            child.signal(Signal::CONT)?;
+            std::thread::sleep(TURN);
+            turns.push((begun, micros()));
+            child.signal(Signal::STOP)?;
+        }
+    }
+    for (way, _between, child, turns) in runs {
+        child.comes_to_its_end()?;
+        let all = transactions(folder, WAYS[way].0)?;
+        let (mut count, mut seconds, mut times) = (0, 0.0, Vec::new());
+        for (begun, ended) in turns {
+            let counted = begun + WAKING_UP..ended;
+            let counted = all.iter().filter(|(end, _)| counted.contains(end));
+            // What was under way when it was stopped took as long as the others' turns.
+            let whole = counted.clone().filter(|(end, took)| end - took >= begun);
+            times.extend(whole.map(|(_, took)| *took));
+            count += counted.count();
+            seconds += (ended - begun - WAKING_UP) / 1e6;
+        }
+        if times.is_empty() {
+            return Err("pgbench has logged no transaction".into());
+        }
+        line.rates[way].rounds.push(count as f64 / seconds);
+        line.times[way].rounds.push(median(&times));
+    }
+    Ok(())
+}
+
+/// Microseconds since 1970, as in pgbench's log.
+fn micros() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64() * 1e6)
 }
 
 fn pgbench(at: SocketAddr, database: &Database) -> Command {
@@ -120,40 +220,20 @@ fn run(command: &mut Command) -> Fallible<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Transactions a second, and the median time of one.
-fn once(
-    at: SocketAddr,
-    database: &Database,
-    line: &PassingLine,
-    folder: &Path,
-) -> Fallible<(f64, f64)> {
-    let prefix = folder.join("log");
-    let mut command = pgbench(at, database);
-    command
-        .args(["-M", &line.mode, "-b", &line.script, "-c", &line.clients])
-        .args(["-j", "1", "-T", SECONDS, "-l"])
-        .arg(format!("--log-prefix={}", prefix.display()));
-    run(&mut command)?;
-    // Of each transaction: when it had ended, and how long it took, in microseconds.
-    let mut all: Vec<(f64, f64)> = Vec::new();
+/// When each transaction had ended, and how long it took, in microseconds; the log is gone then.
+fn transactions(folder: &Path, who: &str) -> Fallible<Vec<(f64, f64)>> {
+    let mut all = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.starts_with("log.")) {
+        let ours = name.and_then(|name| name.strip_prefix(who)?.strip_prefix('.'));
+        if ours.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
             let text = std::fs::read_to_string(&path)?;
             all.extend(text.lines().filter_map(transaction));
             std::fs::remove_file(&path)?;
         }
     }
-    let begun = all.iter().map(|(end, took)| end - took);
-    let first = begun.fold(f64::INFINITY, f64::min) + WARMING_UP * 1e6;
-    all.retain(|(end, took)| end - took >= first);
-    let last = all.iter().map(|(end, _)| *end).fold(first, f64::max);
-    let times: Vec<f64> = all.iter().map(|(_, took)| *took).collect();
-    if times.is_empty() {
-        return Err("pgbench has logged no transaction".into());
-    }
-    Ok((times.len() as f64 * 1e6 / (last - first), median(&times)))
+    Ok(all)
 }
 
 /// A line of pgbench's log: client, number, time taken, script, and the time of the end in seconds and microseconds.
