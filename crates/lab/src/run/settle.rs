@@ -262,3 +262,38 @@ impl Run<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(asleep: bool, stamp: u64) -> Vec<Look> {
+        vec![Look {
+            asleep,
+            stamp,
+            processes: 1,
+        }]
+    }
+
+    #[test]
+    fn a_server_that_wakes_up_twice_a_second_is_dozing_and_never_still() {
+        let mut still = Stillness::default();
+        for at in 0..LOOKS_WHEN_DOZING {
+            assert!(!still.is_dozing());
+            let stamp = u64::from(at / 400);
+            assert!(still.seen(look(at % 400 != 0, stamp)) < LOOKS_WHEN_ALONE);
+        }
+        assert!(still.is_dozing());
+        still.disturb();
+        assert!(!still.is_dozing());
+    }
+
+    #[test]
+    fn a_service_that_computes_is_not_dozing() {
+        let mut still = Stillness::default();
+        for at in 0..2 * LOOKS_WHEN_DOZING {
+            still.seen(look(at % 5 != 0, u64::from(at)));
+        }
+        assert!(!still.is_dozing());
+    }
+}
