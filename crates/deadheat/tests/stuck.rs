@@ -87,3 +87,16 @@ fn who_waits_for_a_row_of_somebody_who_has_gone_waits_for_ever() {
     let why = stuck["why"].as_str().expect("a text");
     assert!(why.contains("a lock that ben holds"), "{why}");
 }
+
+#[test]
+fn who_waits_for_ever_after_all_others_have_ended_is_a_bug_and_no_race() {
+    let bench = Bench::new();
+    let text = GONE.replace("{ when = \":now = :seen\", run = \"commit\" },", "");
+    assert_ne!(text, GONE);
+    let scenario = bench.scenario("gone.toml", &text);
+    let (said, json) = bench.find(&scenario, &[]);
+    assert_eq!(verdict(&json).0, "bug", "{}\n{}", said.out, said.err);
+    let order = serde_json::json!(["ben", "amy"]);
+    assert_eq!(json["broken_serially"]["stuck"], order, "{json:#}");
+    assert_eq!(said.code, 1);
+}

@@ -25,6 +25,8 @@ pub(crate) struct Conn {
     pub owner: Option<Actor>,
     /// Whether a step of the owner was in that transaction. Its BEGIN alone says nothing: all begin alike.
     pub decided: bool,
+    /// Whether more than one actor has had a step in that transaction: it was left open, and its connection handed on.
+    pub handed_on: bool,
     /// What is going on.
     pub phase: Phase,
     /// The session's transaction state as the client sees it.
@@ -57,6 +59,7 @@ impl Conn {
         self.status = status;
         if status == TxStatus::Idle {
             self.decided = false;
+            self.handed_on = false;
             self.locked.clear();
         }
     }

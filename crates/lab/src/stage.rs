@@ -359,6 +359,7 @@ impl Stage {
                 foreign: database.is_none(),
                 owner: None,
                 decided: false,
+                handed_on: false,
                 phase: Phase::Idle,
                 status: TxStatus::Idle,
                 passed: Vec::new(),

@@ -13,7 +13,7 @@ impl Stage {
     /// Leaves no transaction open and no session changed behind a run; returns what was open when all had finished.
     pub async fn tidy(&mut self, finished: bool) -> Result<Vec<LeftOpen>, Trouble> {
         self.frozen.thaw_all();
-        let mut resetting = Vec::new();
+        let (mut resetting, mut closing) = (Vec::new(), Vec::new());
         let mut left_open = Vec::new();
         for (id, conn) in &mut self.conns {
             let session = std::mem::take(&mut conn.number);
@@ -35,6 +35,7 @@ impl Stage {
                 resetting.push(*id);
             } else {
                 conn.handle.close();
+                closing.push(*id);
             }
         }
         let open = |stage: &Self| {
@@ -42,6 +43,8 @@ impl Stage {
                 let resetting = resetting.contains(id);
                 (resetting && (conn.stained || conn.status != TxStatus::Idle))
                     || (!resetting && !matches!(conn.phase, Phase::Idle))
+                    // Its client must not find out in the middle of the next run.
+                    || closing.contains(id)
             })
         };
         let mut patience = 200;

@@ -48,7 +48,7 @@ pub struct Report {
     /// The schedule that gave different runs, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unrepeatable: Option<Unrepeatable>,
-    /// Invariants that serial orders break: bugs that need no race. Name and order.
+    /// Invariants that serial orders break, and `stuck` if nobody can move in one: bugs that need no race. Name and order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub broken_serially: BTreeMap<String, Vec<String>>,
     /// Statements that came while no actor was moving.

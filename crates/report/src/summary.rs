@@ -1,5 +1,7 @@
 //! The verdict in words.
 
+use deadheat_verdict::STUCK;
+
 use crate::heading::{counted, heading, paragraph};
 use crate::race::beside;
 use crate::result::{Report, Stopped, Unrepeatable, Verdict};
@@ -36,11 +38,17 @@ pub fn summary(report: &Report, style: Style) -> String {
         out.push_str(&different_runs(unrepeatable, style));
     }
     for (name, order) in &report.broken_serially {
-        let text = format!(
-            "The invariant \"{name}\" does not hold after {}. No schedule can mend that: cure it first, or correct the \
-             invariant.",
-            order.join(", then ")
-        );
+        let order = order.join(", then ");
+        let text = if name == STUCK {
+            format!(
+                "After {order}, one after the other, somebody waits for ever. No schedule can mend that: cure it first."
+            )
+        } else {
+            format!(
+                "The invariant \"{name}\" does not hold after {order}. No schedule can mend that: cure it first, or correct \
+                 the invariant."
+            )
+        };
         out.push_str(&paragraph(&text, Ink::Bad, style));
     }
     background(&report.background, &mut out, style);

@@ -260,7 +260,9 @@ fn the_verdicts_in_words() {
 #[test]
 fn what_else_one_should_know() {
     insta::assert_snapshot!(said(&Report {
-        broken_serially: [("at most four".to_owned(), vec!["ben".to_owned(), "p1".to_owned()])].into(),
+        broken_serially: ["at most four", "stuck"]
+            .map(|name| (name.to_owned(), vec!["ben".to_owned(), "p1".to_owned()]))
+            .into(),
         background: (1..8).map(|n| format!("select {n} -- ping")).collect(),
         notes: vec!["the reply to `select * from big` was too large to hold; its statement has no commit gap".to_owned()],
         ..report(Verdict::Bug)

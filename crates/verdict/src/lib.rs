@@ -38,7 +38,7 @@ pub use canon::Outcome;
 pub use differ::Difference;
 pub use finding::{Finding, SerialOrder};
 pub use history::{Change, History, Row};
-pub use oracle::{Judgement, Oracle};
+pub use oracle::{Judgement, Oracle, STUCK};
 pub use orders::{all_orders, likely_order};
 pub use rules::{Mask, MaskError, Rules};
 pub use saved::{

@@ -22,6 +22,9 @@ use crate::{explain, words};
 /// How many serial orders are asked for at a time.
 const ORDERS_AT_A_TIME: usize = 24;
 
+/// Name under which [`Oracle::broken_serially`] tells of a serial order in which an actor waits for ever.
+pub const STUCK: &str = "stuck";
+
 /// What a run turned out to be.
 #[derive(Clone, Debug)]
 pub enum Judgement {
@@ -31,7 +34,8 @@ pub enum Judgement {
     NeedsSerial(Vec<Vec<Actor>>),
     /// No serial order has this outcome, or a check is broken.
     Race(Box<Finding>),
-    /// The invariants that are broken are broken in a serial order too: a bug, but not a race.
+    /// The invariants that are broken are broken in a serial order too, or actors wait for ever there as well ([`STUCK`]): a
+    /// bug, but not a race.
     BrokenSerially(Vec<String>),
     /// It cannot be said; why, in words.
     Inconclusive(String),
@@ -171,10 +175,14 @@ impl Oracle {
         self.serial.keys()
     }
 
-    /// Invariants that do not hold in some serial order, each with the first such order: bugs that need no race.
+    /// Invariants that do not hold in some serial order, and [`STUCK`] where nobody can move in one, each with the first such
+    /// order: bugs that need no race.
     pub fn broken_serially(&self) -> BTreeMap<String, Vec<Actor>> {
         let mut out = BTreeMap::new();
         for (order, serial) in &self.serial {
+            if matches!(serial.record.end, End::Stuck(_)) {
+                out.entry(STUCK.to_owned()).or_insert_with(|| order.clone());
+            }
             for invariant in serial.record.invariants.iter().filter(|i| !i.holds) {
                 out.entry(invariant.name.clone())
                     .or_insert_with(|| order.clone());
@@ -218,6 +226,9 @@ impl Oracle {
     pub fn judge(&self, record: &Record) -> Judgement {
         match record.end {
             End::Cut => return Judgement::Inconclusive("the run was cut short".to_owned()),
+            End::Stuck(_) if self.broken_serially().contains_key(STUCK) => {
+                return Judgement::BrokenSerially(vec![STUCK.to_owned()]);
+            }
             End::Stuck(_) => return Judgement::Race(Box::new(self.stuck(record))),
             End::Finished => {}
         }

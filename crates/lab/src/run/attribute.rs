@@ -79,6 +79,7 @@ impl Run<'_> {
         }
         let conn = tracked;
         let Some(actor) = owner else { return Ok(()) };
+        conn.handed_on |= conn.decided && conn.owner != owner;
         conn.owner = owner;
         let (shape, exact) = (work.shape, work.exact);
         conn.phase = Phase::Held(work);

@@ -219,9 +219,13 @@ impl Run<'_> {
                 note(&mut self.steps[step], &ran);
                 self.note_refusal(actor, &ran);
                 self.enclosed_ran(actor, session, &work, &ran);
-                let footprint = self.stage.work_footprint(session, &work, &ran, known);
+                let mut footprint = self.stage.work_footprint(session, &work, &ran, known);
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
+                if conn.handed_on {
+                    // What two have done in one transaction is seen by no one else, and by each other at once.
+                    footprint = Footprint::everything();
+                }
                 conn.is_now(ran.status);
                 if ran.gap == Gap::Open {
                     conn.phase = Phase::GapOpen(work);

@@ -5,7 +5,7 @@ use deadheat_lab::record::{End, Record};
 
 use super::races::{self, BOTH};
 use super::story::Story;
-use crate::{Anomaly, Finding, Judgement, Kind, Oracle, Rules, offset};
+use crate::{Anomaly, Finding, Judgement, Kind, Oracle, Rules, STUCK, offset};
 
 pub fn oracle(rules: Rules, serially: impl Fn(u16) -> Record) -> Oracle {
     let mut oracle = Oracle::new(rules);
@@ -184,6 +184,16 @@ fn a_check_that_serial_runs_break_too_is_a_bug_and_no_race() {
     };
     assert_eq!(names, ["never"]);
     assert_eq!(oracle.broken_serially()["never"], BOTH[0]);
+}
+
+#[test]
+fn who_waits_for_ever_in_a_serial_order_too_is_a_bug_and_no_race() {
+    let oracle = oracle(Rules::default(), |_| races::stuck());
+    let Judgement::BrokenSerially(names) = oracle.judge(&races::stuck()) else {
+        panic!("not said")
+    };
+    assert_eq!(names, [STUCK]);
+    assert_eq!(oracle.broken_serially()[STUCK], BOTH[0]);
 }
 
 #[test]
