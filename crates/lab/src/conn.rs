@@ -23,10 +23,8 @@ pub(crate) struct Conn {
     pub foreign: bool,
     /// The actor that its open transaction, or what is held on it, belongs to.
     pub owner: Option<Actor>,
-    /// Whether a step of the owner was in that transaction. Its BEGIN alone says nothing: all begin alike.
-    pub decided: bool,
-    /// Whether more than one actor has had a step in that transaction: it was left open, and its connection handed on.
-    pub handed_on: bool,
+    /// Who has had a step in that transaction.
+    pub acted: Acted,
     /// What is going on.
     pub phase: Phase,
     /// The session's transaction state as the client sees it.
@@ -54,15 +52,43 @@ impl Conn {
         }
     }
 
+    /// Takes note of whose the next batch on it is.
+    pub fn belongs_to(&mut self, actor: Actor) {
+        if self.acted != Acted::Nobody && self.owner != Some(actor) {
+            self.acted = Acted::Several;
+        }
+        self.owner = Some(actor);
+    }
+
+    /// Takes note of a step of this actor that the session was in, and of whose it is now.
+    pub fn was_moved_by(&mut self, actor: Actor) {
+        let open = self.status != TxStatus::Idle;
+        if open && self.acted == Acted::Nobody {
+            self.acted = Acted::Owner;
+        }
+        self.owner = open.then_some(actor);
+    }
+
     /// Takes note of the session's transaction state.
     pub fn is_now(&mut self, status: TxStatus) {
         self.status = status;
         if status == TxStatus::Idle {
-            self.decided = false;
-            self.handed_on = false;
+            self.acted = Acted::Nobody;
             self.locked.clear();
         }
     }
+}
+
+/// Who has had a step in a session's open transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Acted {
+    /// It has begun, which says nothing: all begin alike.
+    #[default]
+    Nobody,
+    /// Whose it is.
+    Owner,
+    /// More than one actor: it was left open, and its connection handed on.
+    Several,
 }
 
 /// Whether a cure has put a transaction around what a session commits statement by statement.

@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use crate::base::Base;
 use crate::cast::Cast;
-use crate::conn::{Conn, Enclosed, Phase, Work};
+use crate::conn::{Acted, Conn, Enclosed, Phase, Work};
 use crate::cure::{Advisory, Cure};
 use crate::driver::Said;
 use crate::error::Trouble;
@@ -358,8 +358,7 @@ impl Stage {
                 database: database.unwrap_or(0),
                 foreign: database.is_none(),
                 owner: None,
-                decided: false,
-                handed_on: false,
+                acted: Acted::Nobody,
                 phase: Phase::Idle,
                 status: TxStatus::Idle,
                 passed: Vec::new(),

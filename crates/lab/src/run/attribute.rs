@@ -11,7 +11,7 @@ use deadheat_explore::Actor;
 use deadheat_gate::{Batch, Event, Release, TxStatus};
 
 use super::{Place, Run};
-use crate::conn::{Conn, Phase, Work};
+use crate::conn::{Acted, Conn, Phase, Work};
 use crate::driver::{CONDITION, Said};
 use crate::error::Trouble;
 use crate::learned::Fit;
@@ -79,8 +79,7 @@ impl Run<'_> {
         }
         let conn = tracked;
         let Some(actor) = owner else { return Ok(()) };
-        conn.handed_on |= conn.decided && conn.owner != owner;
-        conn.owner = owner;
+        conn.belongs_to(actor);
         let (shape, exact) = (work.shape, work.exact);
         conn.phase = Phase::Held(work);
         let seat = self.seat_mut(actor);
@@ -98,18 +97,17 @@ impl Run<'_> {
 
     /// Lets a batch through that is no step.
     fn pass(&mut self, session: u32, work: Work, owner: Option<Actor>) -> Result<(), Trouble> {
-        let background = owner.is_none();
-        if background {
+        if owner.is_none() {
             self.stage.note_background(session, &work);
         }
         let conn = self.stage.conn(session)?;
-        if !background {
+        if let Some(actor) = owner {
             let own = |statement: &Statement| !statement.sql.starts_with(CONDITION);
             if !work.shared() {
                 conn.passed
                     .extend(work.statements().into_iter().filter(own));
             }
-            conn.owner = owner;
+            conn.belongs_to(actor);
         }
         conn.stained |= work.outlives();
         conn.release(&work, Release::default());
@@ -127,7 +125,9 @@ impl Run<'_> {
             return Some(actor);
         }
         let holder = conn.owner.filter(|_| conn.status != TxStatus::Idle);
-        if let Some(actor) = holder.filter(|actor| conn.decided && !self.seat(*actor).done) {
+        if let Some(actor) =
+            holder.filter(|actor| conn.acted != Acted::Nobody && !self.seat(*actor).done)
+        {
             return Some(actor);
         }
         if self.stage.learned.is_background(work.shape) {

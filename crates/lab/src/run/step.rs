@@ -10,7 +10,7 @@ use super::enclose;
 use super::settle::Settled;
 use super::wait::Waited;
 use super::{Doom, Place, Run};
-use crate::conn::{Phase, Work};
+use crate::conn::{Acted, Phase, Work};
 use crate::cure::is_retryable;
 use crate::error::Trouble;
 use crate::record::{Access, SqlError, Step, StepKind};
@@ -222,7 +222,7 @@ impl Run<'_> {
                 let mut footprint = self.stage.work_footprint(session, &work, &ran, known);
                 self.steps[step].accesses = accesses(&footprint);
                 let conn = self.stage.conn(session)?;
-                if conn.handed_on {
+                if conn.acted == Acted::Several {
                     // What two have done in one transaction is seen by no one else, and by each other at once.
                     footprint = Footprint::everything();
                 }
@@ -232,8 +232,7 @@ impl Run<'_> {
                     conn.owner = Some(actor);
                     self.seat_mut(actor).parked.push_front(session);
                 } else {
-                    conn.decided = ran.status != TxStatus::Idle;
-                    conn.owner = conn.decided.then_some(actor);
+                    conn.was_moved_by(actor);
                     conn.handle.deliver();
                 }
                 Ok(footprint)
