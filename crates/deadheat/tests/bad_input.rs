@@ -237,6 +237,12 @@ fn an_actors_statement_with_a_parameter_is_no_sql() {
 }
 
 #[test]
+fn an_actors_statement_needs_a_value_that_nothing_has_saved() {
+    let actors = ACTORS.replace("(2, 'ada')", "(2, :nick)");
+    insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));
+}
+
+#[test]
 fn an_actors_statement_that_is_written_otherwise_is_no_sql() {
     let actors = ACTORS.replace("values (2", "val\\u0065us (2");
     insta::assert_snapshot!(find(&format!("{DATABASE}{actors}")));

@@ -40,9 +40,9 @@ impl Reached {
 }
 
 /// Whether the server has not understood a statement: its syntax, or the name of a table, a column or a function
-/// (PostgreSQL's appendix A, class 42).
+/// (PostgreSQL's appendix A, class 42). Without a code it did not even get there: nothing has saved a value that it needs.
 pub fn is_misunderstanding(code: &str) -> bool {
-    matches!(code, "42601" | "42P01" | "42703" | "42883")
+    matches!(code, "" | "42601" | "42P01" | "42703" | "42883")
 }
 
 fn retryable(code: &str) -> bool {

@@ -114,7 +114,10 @@ impl<'a> Hunt<'a> {
     fn try_search(&mut self) -> Result<End, Stop> {
         self.learn_serial_orders()?;
         if let Some((actor, sql, error)) = self.oracle.not_understood() {
-            let how = format!("{} ({})", error.message, error.code);
+            let how = match error.code.as_str() {
+                "" => error.message,
+                code => format!("{} ({code})", error.message),
+            };
             return Err(Trouble::Statement { actor, sql, how }.into());
         }
         let broken = self.oracle.broken_serially();
